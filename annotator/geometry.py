@@ -1,0 +1,169 @@
+"""Boxes, ellipses, polygons and masks, and the ways between them.
+
+One pixel convention, that of pycocotools: pixel i covers [i, i + 1), vertices lie on pixel corners. A mask is a
+(H, W) bool or uint8 array; `mask_rle` is COCO compressed RLE. Percent (`_pct`) is Label Studio's 0..100 space.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from annotator.schema import BoxXyxy, Ellipse, MaskRle, RotatedBox
+
+Mask = NDArray[np.bool_] | NDArray[np.uint8]
+Ring = NDArray[np.float64]
+
+
+def mask_to_rle(mask: Mask) -> MaskRle:
+    """Encode a (H, W) mask, any non-zero value being foreground.
+
+    >>> mask_to_rle(np.eye(2, dtype=bool)).counts
+    '0120'
+    """
+    height, width = mask.shape
+    encoded = coco_mask.encode(np.asarray(mask, bool).astype(np.uint8, order="F"))
+    return MaskRle(size_hw=(height, width), counts=encoded["counts"].decode("ascii"))
+
+
+def rle_to_mask(rle: MaskRle) -> NDArray[np.bool_]:
+    """Decode to a (H, W) bool mask.
+
+    >>> rle_to_mask(MaskRle(size_hw=(2, 2), counts="0120")).astype(int).tolist()
+    [[1, 0], [0, 1]]
+    """
+    decoded = coco_mask.decode(rle_as_coco(rle))
+    return np.ascontiguousarray(decoded).astype(bool)
+
+
+def rle_as_coco(rle: MaskRle) -> dict[str, object]:
+    """Return the dictionary that pycocotools works on."""
+    return {"size": list(rle.size_hw), "counts": rle.counts.encode("ascii")}
+
+
+def rle_area(rle: MaskRle) -> int:
+    """Count the foreground pixels without decoding."""
+    return int(coco_mask.area(rle_as_coco(rle)))
+
+
+def rle_to_box_xyxy(rle: MaskRle) -> BoxXyxy:
+    """Return the tight box around the foreground, (0, 0, 0, 0) where there is none."""
+    x, y, width, height = (float(value) for value in coco_mask.toBbox(rle_as_coco(rle)))
+    return (x, y, x + width, y + height)
+
+
+def polygons_to_mask(polygons: Sequence[Ring], size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    """Rasterise the union of polygons, each (N, 2) in pixels, by pycocotools' own rule; N below 3 is left out."""
+    width, height = size_wh
+    flat = [np.asarray(ring, np.float64).ravel().tolist() for ring in polygons if len(ring) >= 3]
+    if not flat:
+        return np.zeros((height, width), bool)
+    merged = coco_mask.merge(coco_mask.frPyObjects(flat, height, width))
+    return np.ascontiguousarray(coco_mask.decode(merged)).astype(bool)
+
+
+def mask_to_edge_rings(mask: Mask) -> tuple[list[Ring], bool]:
+    """Trace a mask along its pixel edges: rings of (N, 2) integer corners, and whether any ring is a hole.
+
+    Without holes, pycocotools turns the rings back into exactly the same mask. In a mask doubled in size each
+    border pixel touches one corner of the original, so (position + 1) // 2 maps contours onto pixel edges.
+    """
+    doubled = np.asarray(mask, bool).astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    contours, links = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return [], False
+    rings = [_drop_straight((contour[:, 0].astype(np.int64) + 1) // 2) for contour in contours]
+    return [ring.astype(np.float64) for ring in rings], bool((links[0][:, 3] >= 0).any())
+
+
+def _drop_straight(corners: NDArray[np.int64]) -> NDArray[np.int64]:
+    corners = corners[(corners != np.roll(corners, -1, axis=0)).any(axis=1)]
+    before = corners - np.roll(corners, 1, axis=0)
+    after = np.roll(corners, -1, axis=0) - corners
+    turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
+    return np.asarray(corners[turns], np.int64)
+
+
+def ellipse_to_mask(ellipse: Ellipse, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    """Fill the pixels whose centre lies inside the ellipse; parts outside the frame are cut off."""
+    width, height = size_wh
+    dx = np.arange(width)[None, :] + 0.5 - ellipse.cx
+    dy = np.arange(height)[:, None] + 0.5 - ellipse.cy
+    angle = np.deg2rad(ellipse.angle_deg)
+    along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
+    return np.asarray((along / ellipse.rx) ** 2 + (across / ellipse.ry) ** 2 <= 1.0)
+
+
+def ellipse_to_box_xyxy(ellipse: Ellipse) -> BoxXyxy:
+    """Return the tight box around the whole ellipse, also where it leaves the frame."""
+    angle = np.deg2rad(ellipse.angle_deg)
+    half_width = float(np.hypot(ellipse.rx * np.cos(angle), ellipse.ry * np.sin(angle)))
+    half_height = float(np.hypot(ellipse.rx * np.sin(angle), ellipse.ry * np.cos(angle)))
+    return (ellipse.cx - half_width, ellipse.cy - half_height, ellipse.cx + half_width, ellipse.cy + half_height)
+
+
+def ellipse_from_moments(mask: Mask) -> Ellipse | None:
+    """Fit the ellipse of equal second moments (major axis first), or None for an empty mask.
+
+    Semi-axes 2 sqrt of the eigenvalues of the second central moments, each pixel adding its own 1/12. For a filled
+    ellipse this has no bias, unlike fits through the centres of boundary pixels, which lose half a pixel all round.
+    """
+    rows, columns = np.nonzero(mask)
+    if rows.size == 0:
+        return None
+    x, y = columns + 0.5, rows + 0.5
+    cx, cy = float(x.mean()), float(y.mean())
+    u, v = float(((x - cx) ** 2).mean()) + 1 / 12, float(((y - cy) ** 2).mean()) + 1 / 12
+    w = float(((x - cx) * (y - cy)).mean())
+    spread = float(np.hypot(u - v, 2 * w))
+    major, minor = np.sqrt(2 * (u + v + spread)), np.sqrt(2 * max(u + v - spread, 1e-12))
+    angle_deg = float(np.rad2deg(0.5 * np.arctan2(2 * w, u - v)))
+    return Ellipse(cx=cx, cy=cy, rx=float(major), ry=float(minor), angle_deg=angle_deg)
+
+
+def rotated_box_corners(box: RotatedBox) -> Ring:
+    """Return the (4, 2) corners, clockwise from the one that is top-left before turning."""
+    angle = np.deg2rad(box.angle_deg)
+    offsets = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [box.width / 2, box.height / 2]
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return np.asarray(offsets @ turn + [box.cx, box.cy], np.float64)
+
+
+def points_to_box_xyxy(points: Ring) -> BoxXyxy:
+    """Return the tight box around (N, 2) points."""
+    (x_min, y_min), (x_max, y_max) = points.min(axis=0), points.max(axis=0)
+    return (float(x_min), float(y_min), float(x_max), float(y_max))
+
+
+def clip_box_xyxy(box: BoxXyxy, size_wh: tuple[int, int]) -> BoxXyxy:
+    """Cut a box to the frame.
+
+    >>> clip_box_xyxy((-5.0, 2.0, 700.0, 9.0), (640, 480))
+    (0.0, 2.0, 640.0, 9.0)
+    """
+    width, height = size_wh
+    x_min, x_max = (min(max(value, 0.0), float(width)) for value in (box[0], box[2]))
+    y_min, y_max = (min(max(value, 0.0), float(height)) for value in (box[1], box[3]))
+    return (x_min, y_min, x_max, y_max)
+
+
+def box_iou(first: BoxXyxy, second: BoxXyxy) -> float:
+    """Intersection over union of two boxes, 0.0 where both are empty.
+
+    >>> box_iou((0, 0, 2, 2), (1, 0, 3, 2))
+    0.3333333333333333
+    """
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    inside = max(width, 0.0) * max(height, 0.0)
+    union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)) - inside
+    return inside / union if union > 0 else 0.0
+
+
+def dice(first: Mask, second: Mask) -> float:
+    """Dice of two masks of one shape; two empty masks agree fully (1.0)."""
+    shared = np.count_nonzero(np.asarray(first, bool) & np.asarray(second, bool))
+    total = np.count_nonzero(first) + np.count_nonzero(second)
+    return 2.0 * shared / total if total else 1.0

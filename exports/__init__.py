@@ -1,0 +1,1 @@
+"""What retraining and statisticians get."""
