@@ -120,13 +120,14 @@ class Store:
         with self.reading() as connection:
             return self._newest_frames(connection, [frame_id]).get(frame_id)
 
-    def names_of(self, frame_id: str) -> list[str]:
-        """Return every file name that this content came under, oldest first."""
-        query = (
-            select(FRAME_NAMES.c.source_file).where(FRAME_NAMES.c.frame_id == frame_id).order_by(FRAME_NAMES.c.seq)
-        )
+    def names(self) -> dict[str, list[str]]:
+        """Return for every frame all the file names that its content came under, oldest first."""
+        names: dict[str, list[str]] = {}
+        query = select(FRAME_NAMES.c.frame_id, FRAME_NAMES.c.source_file).order_by(FRAME_NAMES.c.seq)
         with self.reading() as connection:
-            return list(connection.execute(query).scalars())
+            for frame_id, source_file in connection.execute(query):
+                names.setdefault(frame_id, []).append(source_file)
+        return names
 
     def add_predictions(self, connection: Connection, predictions: Sequence[Prediction]) -> None:
         """Append predictions within the transaction that also marks their work as done."""
