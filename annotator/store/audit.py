@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, insert, select, text
+from sqlalchemy import Table, insert, select
 from sqlalchemy.engine import Connection
 
 from annotator.store.tables import AUDIT, CHAINED
 
 GENESIS = "0" * 64
-_POSTGRESQL_LOCK = 7_221_845
 
 
 @dataclass
@@ -41,8 +40,6 @@ def link_hash(previous_hash: str, kind: str, record_id: str, payload_sha256: str
 
 def append(connection: Connection, kind: str, records: Sequence[tuple[str, str]]) -> None:
     """Add a link for each (record_id, payload), inside the transaction that writes the rows themselves."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})"))
     newest = select(AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
     previous = connection.execute(newest).scalar() or GENESIS
     links = []

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreError
-from annotator.store.engine import make_engine
+from annotator.store.engine import make_engine, reason_of
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 HEAD = "0001"
@@ -27,8 +27,8 @@ def upgrade_to_head(url: str) -> None:
                 f"the workspace database is at revision {found}, newer than {HEAD}: update this program"
             )
         _run_alembic(url)
-    except DatabaseError as error:
-        raise StoreError(f"cannot open the workspace database: {error.orig}") from error
+    except DBAPIError as error:
+        raise StoreError(f"cannot open the workspace database: {reason_of(error)}") from error
     finally:
         engine.dispose()
 
@@ -36,8 +36,12 @@ def upgrade_to_head(url: str) -> None:
 def _run_alembic(url: str) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["url"] = url
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(f"cannot migrate the workspace database: {error}") from error

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, Table, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, func, insert, select, true, tuple_
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreError
 from annotator.schema import Correction, Frame, ModelVersion, Prediction, Record, new_id, utc_now
 from annotator.store import audit
-from annotator.store.engine import make_engine
+from annotator.store.engine import make_engine, reason_of
 from annotator.store.migrate import upgrade_to_head
 from annotator.store.tables import CHAINED, CORRECTIONS, FRAME_NAMES, FRAMES, MODEL_VERSIONS, PREDICTIONS
 
@@ -60,8 +60,8 @@ class Store:
         try:
             with self._writer.begin() as connection:
                 yield connection
-        except DatabaseError as error:
-            raise StoreError(f"the workspace database refused a write: {error.orig}") from error
+        except DBAPIError as error:
+            raise StoreError(f"the workspace database refused a write: {reason_of(error)}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -69,8 +69,8 @@ class Store:
         try:
             with self._reader.connect() as connection:
                 yield connection
-        except DatabaseError as error:
-            raise StoreError(f"the workspace database could not be read: {error.orig}") from error
+        except DBAPIError as error:
+            raise StoreError(f"the workspace database could not be read: {reason_of(error)}") from error
 
     def image_path(self, frame_id: str) -> Path:
         """Return where the pixels of a frame lie."""
@@ -137,18 +137,25 @@ class Store:
         self, model_version: str | None = None, *, frame_ids: Sequence[str] | None = None
     ) -> Iterator[Prediction]:
         """Yield the newest prediction of each frame, of one model version or of whichever spoke last."""
-        query = _newest(PREDICTIONS)
-        if model_version is not None:
-            query = _newest(PREDICTIONS, PREDICTIONS.c.model_version == model_version)
-        if frame_ids is not None:
-            query = query.where(PREDICTIONS.c.frame_id.in_(frame_ids))
-        yield from self._stream(query.order_by("first_seq"), Prediction)
+        wanted = PREDICTIONS.c.model_version == model_version if model_version is not None else true()
+        if frame_ids is None:
+            yield from self._stream(_newest(PREDICTIONS, wanted).order_by("first_seq"), Prediction)
+            return
+        for chunk in _chunks(frame_ids):
+            some = _newest(PREDICTIONS, wanted & PREDICTIONS.c.frame_id.in_(chunk))
+            yield from self._stream(some.order_by("first_seq"), Prediction)
 
     def predictions_by(self, *, backend: str | None = None) -> Iterator[Prediction]:
         """Yield the newest prediction of each frame made by any version of `backend`."""
         names = [model.name for model in self.model_versions() if backend is None or model.backend == backend]
         condition = PREDICTIONS.c.model_version.in_(names)
         yield from self._stream(_newest(PREDICTIONS, condition).order_by("first_seq"), Prediction)
+
+    def predictions_of(self, frame_ids: Sequence[str]) -> Iterator[Prediction]:
+        """Yield every prediction that was ever made of some frames, oldest first."""
+        for chunk in _chunks(frame_ids):
+            query = select(PREDICTIONS).where(PREDICTIONS.c.frame_id.in_(chunk)).order_by(PREDICTIONS.c.seq)
+            yield from self._stream(query, Prediction)
 
     def prediction(self, prediction_id: str) -> Prediction | None:
         """Return one prediction, or None."""
@@ -160,8 +167,14 @@ class Store:
     def add_corrections(self, corrections: Sequence[Correction]) -> int:
         """Append corrections, committed on return; one already known by its external id and time is left out."""
         with self.writing() as connection:
-            fresh = [item for item in corrections if not _is_known(connection, item)]
-            _append(connection, "correction", {item.correction_id: item for item in fresh})
+            known = _known_external(connection, corrections)
+            fresh: dict[str, Correction] = {}
+            for item in corrections:
+                key = (item.external_id, item.external_updated_at)
+                if item.external_id is None or key not in known:
+                    fresh[item.correction_id] = item
+                    known.add(key)
+            _append(connection, "correction", fresh)
             return len(fresh)
 
     def newest_corrections(self, *, is_truth: bool) -> Iterator[Correction]:
@@ -233,14 +246,16 @@ def _newest(table: Table, condition: ColumnElement[bool] | None = None) -> Selec
     return select(table, newest.c.first_seq).join(newest, table.c.seq == newest.c.last_seq)
 
 
-def _is_known(connection: Connection, correction: Correction) -> bool:
-    if correction.external_id is None:
-        return False
-    query = select(CORRECTIONS.c.seq).where(
-        CORRECTIONS.c.external_id == correction.external_id,
-        CORRECTIONS.c.external_updated_at == correction.external_updated_at,
-    )
-    return connection.execute(query).first() is not None
+def _known_external(
+    connection: Connection, corrections: Sequence[Correction]
+) -> set[tuple[str | None, str | None]]:
+    """Which of these external ids and times are stored already."""
+    columns = (CORRECTIONS.c.external_id, CORRECTIONS.c.external_updated_at)
+    known: set[tuple[str | None, str | None]] = set()
+    for chunk in _chunks([item.external_id for item in corrections if item.external_id is not None]):
+        rows = connection.execute(select(*columns).where(CORRECTIONS.c.external_id.in_(chunk)))
+        known.update((row.external_id, row.external_updated_at) for row in rows)
+    return known
 
 
 def _append(connection: Connection, kind: str, records: Mapping[str, BaseModel]) -> None:

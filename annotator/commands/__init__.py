@@ -1,0 +1,1 @@
+"""What the commands do: the only place, with cli.py, where the packages meet."""

@@ -1,0 +1,126 @@
+"""`annotator serve`: the ML backend beside a worker process, and the chores that keep store and server equal."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from annotator import jobs
+from annotator.cli import DISCLAIMER
+from annotator.commands import backend_login
+from annotator.commands.inspecting import status_document
+from annotator.commands.workspace import opened, say
+from annotator.errors import InputError, JobError, LabelStudioError
+from annotator.labelstudio import process
+from annotator.labelstudio.client import Client
+from annotator.labelstudio.connect import open_client
+from annotator.labelstudio.pull import pull, pull_one
+from annotator.schema import Backend
+from annotator.settings import Settings, read_settings
+from annotator.store import Links, Store
+
+log = logging.getLogger(__name__)
+
+PULL_EVERY_S = 120.0
+
+
+def serve_backend(workspace: Path, host: str, port: int | None, backend: str) -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    from backends.answering import Answers
+    from backends.opening import backend_factory
+    from backends.server import create_app
+    from backends.status_page import render_status
+    from backends.worker import Worker
+
+    settings = read_settings()
+    port = port or settings.backend_port
+    _check_port(host, port)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    say(f"loading the {backend} model")
+    worker = Worker(backend_factory(backend, threads=settings.threads), limit_s=settings.predict_seconds)
+    with opened(workspace, settings) as store:
+        login = backend_login.backend_login(workspace)
+        answers = Answers(store, worker, limit_s=settings.predict_seconds)
+        app = create_app(
+            answers,
+            Links(store),
+            username=login.username,
+            password=login.password,
+            status=lambda: status_document(store),
+            status_page=lambda: render_status(status_document(store), answers.model_version, answers.refused),
+            chores=[_Reconciler(store), _working_off(store, worker, settings)],
+        )
+        say(f"ML backend {answers.model_version} on http://{host}:{port}; its state on http://{host}:{port}/status")
+        say(f"login {login.username}, password in {backend_login.path_of(workspace)}. {DISCLAIMER}")
+        try:
+            uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+        finally:
+            worker.close()
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+            ) from error
+
+
+class _Reconciler:
+    """Fetches each annotation that a webhook named, and all of them now and then: webhooks get lost."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._links = Links(store)
+        self._next_pull = 0.0
+
+    def __call__(self) -> None:
+        events = self._links.queued_webhooks()
+        is_due = time.monotonic() >= self._next_pull
+        if (events or is_due) and process.status(self._store.workspace, ask=False).running:
+            with open_client(self._store.workspace) as client:
+                for event in events:
+                    self._links.finish_webhook(event.seq, reason=self._fetch(client, event))
+                if time.monotonic() >= self._next_pull:
+                    self._next_pull = time.monotonic() + PULL_EVERY_S
+                    self._pull(client)
+
+    def _pull(self, client: Client) -> None:
+        try:
+            pull(self._store, client)
+        except LabelStudioError as error:
+            log.warning("corrections were not fetched, it is tried again: %s", error)
+
+    def _fetch(self, client: Client, event: Any) -> str | None:
+        """Return why an event led to nothing; unless it was a deletion, the next pull makes up for it."""
+        if event.action == "ANNOTATIONS_DELETED":
+            return "deleted in Label Studio; the correction is kept"
+        try:
+            pull_one(self._store, client, event.annotation_id)
+        except LabelStudioError as error:
+            self._next_pull = 0.0
+            return str(error)
+        return None
+
+
+def _working_off(store: Store, worker: Backend, settings: Settings) -> Callable[[], None]:
+    """Run pre-annotation that /predict had no time for, unless a command is at it already."""
+
+    def work_off() -> None:
+        job_id = jobs.unfinished_job(store, jobs.PREANNOTATE, worker.model.name)
+        if job_id is None:
+            return
+        try:
+            with jobs.one_at_a_time(store, jobs.PREANNOTATE):
+                jobs.run_job(store, job_id, worker, batch_size=settings.batch_size)
+        except JobError as error:
+            log.info("%s", error)
+
+    return work_off

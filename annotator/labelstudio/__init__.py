@@ -1,0 +1,13 @@
+"""Everything that knows Label Studio: its formats, its server and what goes to and fro.
+
+    brush.py         its run-length code of masks
+    config.py        the labelling interface, from the taxonomy
+    regions.py       Finding <-> result region        drawn.py  shapes by hand back into pixels
+    diff.py          annotation -> Correction, region by region against its prediction
+    tasks.py         what a task and a smart tool's context say
+    environment.py   its own pinned Python environment
+    process.py       the server on this machine: start, stop, status
+    client.py        the requests we make          sync.py  connect, push, pull
+
+Only `client.py` imports label_studio_sdk, which takes seconds to load; the rest may be imported anywhere.
+"""

@@ -1,0 +1,212 @@
+"""Frames to tasks and predictions to their rows, in bulk, counted back; repeating it changes nothing.
+
+The server is always asked first what it has, so that a push that was killed between the server's answer and our
+note of it neither loses nor doubles anything.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotator.errors import LabelStudioError
+from annotator.labelstudio.client import Client
+from annotator.labelstudio.connect import connected_project
+from annotator.labelstudio.links import relink
+from annotator.labelstudio.regions import prediction_to_result
+from annotator.labelstudio.tasks import frame_id_from_task, task_data
+from annotator.schema import Frame, Prediction
+from annotator.store import Links, Store
+
+TASK_CHUNK = 1000
+PREDICTION_CHUNK = 250
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class PushReport:
+    """What a push did, and what is on the server now."""
+
+    project_id: int
+    tasks_made: int = 0
+    tasks_on_server: int = 0
+    predictions_sent: int = 0
+    predictions_on_server: int = 0
+    predictions_replaced: int = 0
+    double_tasks: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def push(
+    store: Store,
+    client: Client,
+    *,
+    backend: str | None = None,
+    split: str | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> PushReport:
+    """Bring every frame (of `split`) and its newest prediction (by `backend`) to the connected project.
+
+    LabelStudioError where the server is away, refuses, or made fewer than it was sent; what was made stays, and the
+    next push goes on from there.
+    """
+    project_id = connected_project(store)
+    report = PushReport(project_id)
+    frames = {frame.frame_id: frame for frame in store.frames(split=split)}
+    task_of = _push_tasks(store, client, project_id, frames, report, progress)
+    newest = store.newest_predictions() if backend is None else store.predictions_by(backend=backend)
+    wanted = {item.prediction_id: item for item in newest if item.frame_id in frames}
+    _push_predictions(store, client, report, wanted, frames, task_of, progress)
+    return report
+
+
+def _push_tasks(
+    store: Store,
+    client: Client,
+    project_id: int,
+    frames: dict[str, Frame],
+    report: PushReport,
+    progress: Progress,
+) -> dict[str, int]:
+    """Make the tasks that the server lacks; return frame_id -> task_id for all of them."""
+    links = Links(store)
+    task_of = tasks_on_server(client, project_id, report)
+    _note_tasks(links, project_id, task_of)
+    missing = [frame for frame_id, frame in frames.items() if frame_id not in task_of]
+    for chunk in _chunks(missing, TASK_CHUNK):
+        made = client.import_tasks(project_id, [{"data": task_data(frame)} for frame in chunk])
+        fresh = {frame.frame_id: task_id for frame, task_id in zip(chunk, made, strict=True)}
+        links.link_tasks(project_id, fresh)
+        task_of |= fresh
+        report.tasks_made += len(fresh)
+        progress("tasks", report.tasks_made, len(missing))
+    report.tasks_on_server = len(task_of)
+    return task_of
+
+
+def tasks_on_server(client: Client, project_id: int, report: PushReport | None = None) -> dict[str, int]:
+    """Ask the server which task shows which frame; of doubles the oldest counts."""
+    task_of: dict[str, int] = {}
+    for task in client.tasks(project_id):
+        frame_id = frame_id_from_task(task)
+        if frame_id is None:
+            continue
+        if frame_id in task_of and report is not None:
+            report.double_tasks += 1
+        task_of.setdefault(frame_id, int(task["id"]))
+    return task_of
+
+
+def _note_tasks(links: Links, project_id: int, task_of: dict[str, int]) -> None:
+    noted = links.task_links(project_id)
+    links.link_tasks(project_id, {key: value for key, value in task_of.items() if noted.get(key) != value})
+
+
+def _push_predictions(
+    store: Store,
+    client: Client,
+    report: PushReport,
+    wanted: dict[str, Prediction],
+    frames: dict[str, Frame],
+    task_of: dict[str, int],
+    progress: Progress,
+) -> None:
+    present = relink(store, client, report.project_id)
+    missing = [item for key, item in wanted.items() if key not in set(present.values())]
+    for chunk in _chunks(missing, PREDICTION_CHUNK):
+        rows = [_prediction_row(item, frames[item.frame_id], task_of[item.frame_id]) for item in chunk]
+        made = client.import_predictions(report.project_id, rows)
+        report.predictions_sent += made
+        if made != len(rows):
+            report.refused += _refused(client, report.project_id, rows)
+        progress("predictions", report.predictions_sent, len(missing))
+    if missing:
+        present = relink(store, client, report.project_id)
+    _replace_superseded(store, client, report, present, wanted)
+    report.predictions_on_server = len(present)
+    if wanted:
+        _show_newest(client, report.project_id, next(reversed(wanted.values())).model_version)
+    if report.refused:
+        first = report.refused[0]
+        raise LabelStudioError(f"Label Studio refused {len(report.refused)} predictions, the first: {first}")
+
+
+def _prediction_row(prediction: Prediction, frame: Frame, task_id: int) -> dict[str, Any]:
+    return {
+        "task": task_id,
+        "result": prediction_to_result(prediction, frame),
+        "score": prediction.score,
+        "model_version": prediction.model_version,
+    }
+
+
+def _refused(client: Client, project_id: int, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The server drops what it does not like without a word; its SDK's check of the same config says why."""
+    from label_studio_sdk.label_interface.interface import LabelInterface
+
+    with client.calling("the project"):
+        project: Any = client.sdk.projects.get(project_id)
+    interface: Any = LabelInterface(project.label_config)
+    errors = {row["task"]: interface.validate_prediction(row, return_errors=True) for row in rows}
+    told = [
+        f"task {task_id}: {' '.join(str(found[0]).split())[:200]}" for task_id, found in errors.items() if found
+    ]
+    return told or [f"it made fewer than the {len(rows)} sent and gives no reason"]
+
+
+def _replace_superseded(
+    store: Store, client: Client, report: PushReport, present: dict[int, str], wanted: dict[str, Prediction]
+) -> None:
+    """Remove what the same model said before of the same frame, unless a reader has already corrected it."""
+    now = {(item.frame_id, item.model_version) for item in wanted.values()}
+    old = {row_id: key for row_id, key in present.items() if key not in wanted}
+    stale = []
+    for row_id, key in old.items():
+        before = store.prediction(key)
+        if before and (before.frame_id, before.model_version) in now:
+            stale.append((row_id, before.frame_id))
+    doubled = _doubles(present)
+    if not stale and not doubled:
+        return
+    corrected = _corrected_rows(client, report.project_id)
+    for row_id in [row_id for row_id, _ in stale] + doubled:
+        if row_id not in corrected:
+            client.delete_prediction(row_id)
+            present.pop(row_id)
+            report.predictions_replaced += 1
+
+
+def _doubles(present: dict[int, str]) -> list[int]:
+    """Rows that show a Prediction which an older row shows already: Label Studio asked the ML backend meanwhile."""
+    seen: set[str] = set()
+    doubles = []
+    for row_id in sorted(present):
+        if present[row_id] in seen:
+            doubles.append(row_id)
+        seen.add(present[row_id])
+    return doubles
+
+
+def _corrected_rows(client: Client, project_id: int) -> set[int]:
+    annotated = [
+        task["id"]
+        for task in client.tasks(project_id, "id,total_annotations,cancelled_annotations")
+        if task["total_annotations"] or task["cancelled_annotations"]
+    ]
+    rows: set[int] = set()
+    for chunk in _chunks(annotated, 100):
+        for task in client.annotated_tasks(project_id, chunk):
+            rows |= {int(one["parent_prediction"]) for one in task["annotations"] if one.get("parent_prediction")}
+    return rows
+
+
+def _show_newest(client: Client, project_id: int, model_version: str) -> None:
+    """Have Label Studio show the predictions of the model that was pushed last."""
+    with client.calling("the project"):
+        project: Any = client.sdk.projects.get(project_id)
+    if project.model_version != model_version:
+        client.patch(f"/api/projects/{project_id}/", {"model_version": model_version})
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,102 @@
+"""The embedded backend: small networks, trained from scratch, for a laptop without a GPU; see MODEL_CARD.md."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from annotator.geometry import clip_box_xyxy, ellipse_to_mask, mask_to_rle, rle_to_box_xyxy
+from annotator.schema import Finding, LoadedFrame, ModelVersion, Prediction, Prompt
+from annotator.taxonomy import FIRST_TRIMESTER_PLANE, OTHER_PLANE
+from backends.embedded_boxes import BoxReading
+from backends.embedded_framing import Gray, to_gray
+from backends.embedded_head import HeadOutline
+from backends.embedded_model import HeadReading, content_hash, load_model
+from backends.embedded_prompt import head_at_prompt
+from backends.embedded_scores import Calibration
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
+HEAD = "Brain"
+
+
+class EmbeddedBackend:
+    """Plane, head and first-trimester boxes of a frame, on the processor.
+
+    Head and plane come for every frame; boxes only where the frame is taken for a first-trimester view.
+    """
+
+    name = "embedded"
+
+    def __init__(self, folder: Path = SHIPPED_WEIGHTS) -> None:
+        self._model = load_model(folder)
+        self._calibration = Calibration.from_settings(self._model.settings["calibration"])
+        digest = content_hash(folder)
+        self.model = ModelVersion(
+            name=f"{self.name}-{digest[:8]}", backend=self.name, base="trained from scratch", content_hash=digest
+        )
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The structures it draws boxes around."""
+        return tuple(self._model.settings["boxes"]["structures"])
+
+    def predict(self, batch: Sequence[LoadedFrame]) -> list[Prediction]:
+        """Return one Prediction a frame; a frame's answer does not depend on the others in the batch."""
+        return [self._predict_one(loaded) for loaded in batch]
+
+    def prompt(self, loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
+        """Outline the head that the prompt points at; nothing for other structures, or where no head fits."""
+        if prompt.structure != HEAD:
+            return []
+        gray = to_gray(loaded.pixels)
+        outline = head_at_prompt(self._model, gray, prompt)
+        return [] if outline is None else self._head_findings(outline, gray, least=0.0)
+
+    def _predict_one(self, loaded: LoadedFrame) -> Prediction:
+        started = time.perf_counter()
+        gray = to_gray(loaded.pixels)
+        reading = self._model.read_head(gray)
+        findings = [] if reading.outline is None else self._head_findings(reading.outline, gray)
+        headed = time.perf_counter()
+        plane, plane_score = self._plane(gray, reading)
+        if plane == FIRST_TRIMESTER_PLANE:
+            findings += self._box_findings(self._model.read_boxes(gray), gray)
+        seconds = {"head": headed - started, "plane_and_boxes": time.perf_counter() - headed}
+        return Prediction(
+            frame_id=loaded.frame.frame_id,
+            model_version=self.model.name,
+            findings=tuple(findings),
+            plane=plane,
+            plane_score=plane_score,
+            seconds=seconds,
+        )
+
+    def _head_findings(self, outline: HeadOutline, gray: Gray, least: float | None = None) -> list[Finding]:
+        score = self._calibration.head_score(outline.agreement)
+        if score < (self._calibration.least_head_score if least is None else least):
+            return []
+        mask = ellipse_to_mask(outline.ellipse, (gray.shape[1], gray.shape[0]))
+        if not mask.any():
+            return []
+        rle = mask_to_rle(mask)
+        box = rle_to_box_xyxy(rle)
+        return [Finding(structure=HEAD, box_xyxy=box, mask_rle=rle, ellipse=outline.ellipse, score=score)]
+
+    def _plane(self, gray: Gray, reading: HeadReading) -> tuple[str, float]:
+        views = self._calibration.view_probabilities(reading.view_logits)
+        view = self._model.settings["head"]["views"][int(views.argmax())]
+        if view != "brain":
+            return (FIRST_TRIMESTER_PLANE if view == "first_trimester" else OTHER_PLANE), float(views.max())
+        ellipse = None if reading.outline is None else reading.outline.ellipse
+        planes = self._calibration.plane_probabilities(self._model.read_plane(gray, ellipse))
+        return self._model.settings["planes"]["planes"][int(planes.argmax())], float(views.max() * planes.max())
+
+    def _box_findings(self, readings: Sequence[BoxReading], gray: Gray) -> list[Finding]:
+        findings = []
+        for reading in readings:
+            score = self._calibration.box_score(reading.structure, reading.heat)
+            box = clip_box_xyxy(reading.box_xyxy, (gray.shape[1], gray.shape[0]))
+            if score >= self._calibration.least_box_score and box[2] > box[0] and box[3] > box[1]:
+                findings.append(Finding(structure=reading.structure, box_xyxy=box, score=score))
+        return findings

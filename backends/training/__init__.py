@@ -1,0 +1,1 @@
+"""How the models are made: the embedded networks here, the adapters of the larger models beside them."""

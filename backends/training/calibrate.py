@@ -1,0 +1,103 @@
+"""Fits the constants of embedded_scores on the validation split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.geometry import box_iou, dice, ellipse_to_mask
+from annotator.taxonomy import BRAIN_PLANES
+from backends.embedded_model import EmbeddedModel
+from backends.embedded_scores import logit, softmax
+from backends.training.data import Example
+from backends.training.head_task import VIEW_OF_SOURCE
+from backends.training.negatives import make_negative
+
+GOOD_DICE = 0.95
+GOOD_IOU = 0.5
+LEAST_HEAD_SCORE = 0.05
+LEAST_BOX_SCORE = 0.05
+_MADE_NEGATIVES = 60
+Vector = NDArray[np.float64]
+
+
+def calibrate(model: EmbeddedModel, validation: Sequence[Example], seed: int) -> dict[str, Any]:
+    """Return the `calibration` part of model.json, from frames that the networks were not trained on."""
+    rng = np.random.default_rng(seed)
+    size_wh = tuple(model.settings["head"]["size_wh"])
+    made = [make_negative(validation, rng, size_wh) for _ in range(_MADE_NEGATIVES)]
+    agreements: list[tuple[float, bool]] = []
+    views: list[tuple[Vector, int]] = []
+    planes: list[tuple[Vector, int]] = []
+    for example in validation:
+        reading = model.read_head(example.pixels)
+        views.append((reading.view_logits.astype(np.float64), VIEW_OF_SOURCE[example.source]))
+        if reading.outline is not None and example.source != "brain_planes":
+            agreements.append((reading.outline.agreement, _is_good_head(reading.outline.ellipse, example)))
+        if example.plane is not None:
+            ellipse = None if reading.outline is None else reading.outline.ellipse
+            logits = model.read_plane(example.pixels, ellipse).astype(np.float64)
+            planes.append((logits, BRAIN_PLANES.index(example.plane)))
+    for image in made:
+        reading = model.read_head(image)
+        views.append((reading.view_logits.astype(np.float64), model.settings["head"]["views"].index("other")))
+        if reading.outline is not None:
+            agreements.append((reading.outline.agreement, False))
+    return {
+        "head": platt([logit(agreement) for agreement, _ in agreements], [good for _, good in agreements]),
+        "boxes": _calibrate_boxes(model, validation),
+        "view_temperature": temperature(views),
+        "plane_temperature": temperature(planes),
+        "least_head_score": LEAST_HEAD_SCORE,
+        "least_box_score": LEAST_BOX_SCORE,
+    }
+
+
+def platt(values: Sequence[float], hits: Sequence[bool], strength: float = 0.05) -> tuple[float, float]:
+    """Slope and offset that turn values into log odds of a hit; `strength` pulls the slope towards 1.
+
+    Targets are softened as Platt (1999) does, so that a class with only hits stays below 1. Newton's method.
+    """
+    x, y = np.asarray(values, np.float64), np.asarray(hits, np.float64)
+    if x.size == 0:
+        return (1.0, 0.0)
+    hits_count = y.sum()
+    target = np.where(y > 0, (hits_count + 1) / (hits_count + 2), 1 / (len(y) - hits_count + 2))
+    design = np.stack((x, np.ones_like(x)), axis=1)
+    prior, pull = np.array([1.0, 0.0]), np.array([strength * len(x), 1e-3])
+    weights = prior.copy()
+    for _ in range(50):
+        chance = 0.5 * (1 + np.tanh(0.5 * design @ weights))
+        slope = design.T @ (chance - target) + pull * (weights - prior)
+        curve = design.T @ (design * (chance * (1 - chance))[:, None]) + np.diag(pull)
+        weights = weights - np.clip(np.linalg.solve(curve, slope), -2, 2)
+    return (float(weights[0]), float(weights[1]))
+
+
+def temperature(pairs: Sequence[tuple[Vector, int]]) -> float:
+    """The temperature in 0.5..5 under which the right classes are likeliest."""
+    if not pairs:
+        return 1.0
+    steps = np.geomspace(0.5, 5.0, 60)
+    costs = [-sum(np.log(softmax(logits / step)[right] + 1e-12) for logits, right in pairs) for step in steps]
+    return float(steps[int(np.argmin(costs))])
+
+
+def _is_good_head(ellipse: Any, example: Example) -> bool:
+    if example.mask is None:
+        return False
+    found = ellipse_to_mask(ellipse, (example.pixels.shape[1], example.pixels.shape[0]))
+    return dice(found, example.mask) >= GOOD_DICE
+
+
+def _calibrate_boxes(model: EmbeddedModel, validation: Sequence[Example]) -> dict[str, tuple[float, float]]:
+    seen: dict[str, list[tuple[float, bool]]] = {name: [] for name in model.settings["boxes"]["structures"]}
+    for example in validation:
+        for reading in model.read_boxes(example.pixels) if example.boxes else ():
+            truth = example.boxes.get(reading.structure)
+            hit = truth is not None and box_iou(reading.box_xyxy, tuple(truth.tolist())) >= GOOD_IOU
+            seen[reading.structure].append((reading.heat, hit))
+    return {name: platt([heat for heat, _ in pairs], [hit for _, hit in pairs]) for name, pairs in seen.items()}
