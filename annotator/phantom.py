@@ -100,7 +100,7 @@ def simulate_set(count: int = 24, *, seed: int = 0) -> list[PhantomFrame]:
 def _simulate_head(plane: str, rng: np.random.Generator, size_wh: tuple[int, int]) -> PhantomFrame:
     width, height = size_wh
     ratio = rng.uniform(0.74, 0.84)
-    rx = min(height * rng.uniform(0.32, 0.42) / ratio, 0.44 * width)
+    rx = min(height * rng.uniform(0.28, 0.42) / ratio, 0.44 * width)
     head = Ellipse(
         cx=width * rng.uniform(0.46, 0.53),
         cy=height * rng.uniform(0.48, 0.54),

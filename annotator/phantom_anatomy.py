@@ -195,12 +195,12 @@ _BRAIN_STEM = (
     Interface(((0.02, 0.535), (0.12, 0.515), (0.24, 0.48)), (120, 180), 0.035),
 )
 _VAULT = (
-    Interface(((-0.6, 0.2), (-0.62, -0.05), (-0.52, -0.38), (-0.3, -0.6)), (60, 90), 0.035),
-    Interface(((-0.3, -0.61), (-0.15, -0.67), (-0.02, -0.69)), (90, 140), 0.03),
+    Interface(((-0.6, 0.2), (-0.62, -0.05), (-0.52, -0.38), (-0.3, -0.6)), (50, 75), 0.03),
+    Interface(((-0.3, -0.61), (-0.15, -0.67), (-0.02, -0.69)), (60, 110), 0.03),
     Interface(((-0.08, -0.69), (0.0, -0.7), (0.1, -0.69)), (205, 225), 0.035, bone=0.05),
-    Interface(((0.1, -0.69), (0.25, -0.63), (0.4, -0.49), (0.46, -0.4)), (140, 190), 0.045, bone=0.05),
+    Interface(((0.1, -0.69), (0.25, -0.63), (0.4, -0.49), (0.46, -0.4)), (110, 180), 0.045, bone=0.05),
     Interface(((-0.2, 0.64), (0.0, 0.675), (0.25, 0.67)), (220, 240), 0.06, soft=0.018, bone=0.05),
-    Interface(((-0.5, 0.45), (-0.38, 0.56), (-0.2, 0.64)), (90, 130), 0.06, soft=0.02),
+    Interface(((-0.5, 0.45), (-0.38, 0.56), (-0.2, 0.64)), (65, 95), 0.06, soft=0.03),
 )
 # Nasal bone, skin over it, tip; maxilla and mandible, which meet in the palate's inverted V.
 _FACE = (
@@ -214,11 +214,11 @@ _PROFILE_BOXES: Mapping[str, Box] = {
     "nasal_skin": (0.464, -0.480, 0.578, -0.442),
     "nasal_bone": (0.428, -0.434, 0.586, -0.380),
     "nasal_tip": (0.563, -0.499, 0.683, -0.461),
-    "palate": (0.37, -0.292, 0.80, -0.006),
+    "palate": (0.36, -0.29, 0.78, 0.0),
     "thalami": (-0.197, -0.153, 0.197, 0.153),
     "midbrain": (-0.235, 0.158, 0.055, 0.532),
     "IT": (-0.025, 0.391, 0.241, 0.521),
-    "CM": (-0.045, 0.539, 0.353, 0.647),
+    "CM": (-0.06, 0.531, 0.338, 0.643),
 }
 
 
@@ -272,11 +272,11 @@ def _paint_translucency(canvas: Canvas) -> None:
     """Fluid under the skin of the neck, dark between two bright lines."""
     rng = canvas.rng
     thickness, sag = rng.uniform(0.075, 0.11), rng.uniform(-0.02, 0.04)
-    start, end = rng.uniform(0.02, 0.2), rng.uniform(1.0, 1.4)
+    start, end = rng.uniform(0.06, 0.26), rng.uniform(1.05, 1.45)
     x = np.linspace(start, end, 7)
     y = 0.715 + sag * (1 - ((x - 0.7) / 0.6) ** 2)
     inner, skin = list(zip(x, y, strict=True)), list(zip(x, y + thickness, strict=True))
     canvas.shape([*inner, *skin[::-1]], FLUID + 3, soft=0.006)
     Interface(inner, (150, 215), 0.026).paint(canvas)
     Interface([(x, y + 0.012) for x, y in skin], (190, 240), 0.034).paint(canvas)
-    canvas.note_box("NT", [(x, y - 0.015) for x, y in inner] + [(x, y + 0.03) for x, y in skin])
+    canvas.note_box("NT", [(x, y - 0.012) for x, y in inner] + [(x, y + 0.015) for x, y in skin])

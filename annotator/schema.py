@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from annotator import taxonomy
 
@@ -44,11 +44,22 @@ def _known_view(name: str) -> str:
     return name
 
 
+def _ordered_box(box: BoxXyxy) -> BoxXyxy:
+    x_min, y_min, x_max, y_max = box
+    if not all(math.isfinite(value) for value in box):
+        raise ValueError(f"box_xyxy must be finite, got {box}")
+    if x_max < x_min or y_max < y_min:
+        raise ValueError(f"box_xyxy must be (x_min, y_min, x_max, y_max), got {box}")
+    return box
+
+
 StructureName = Annotated[str, AfterValidator(_known_structure)]
 ViewName = Annotated[str, AfterValidator(_known_view)]
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 Length = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+OrderedBox = Annotated[BoxXyxy, AfterValidator(_ordered_box)]
 
 
 class Record(BaseModel):
@@ -106,7 +117,7 @@ class Finding(Record):
 
     finding_id: str = Field(default_factory=lambda: new_id("fnd"))
     structure: StructureName
-    box_xyxy: BoxXyxy
+    box_xyxy: OrderedBox
     mask_rle: MaskRle | None = None
     ellipse: Ellipse | None = None
     rotated_box: RotatedBox | None = None
@@ -114,16 +125,6 @@ class Finding(Record):
     score: Score | None = None
     origin: Origin = Origin.PREDICTION
     parent_finding_id: str | None = None
-
-    @field_validator("box_xyxy")
-    @classmethod
-    def _box_is_ordered(cls, box: BoxXyxy) -> BoxXyxy:
-        x_min, y_min, x_max, y_max = box
-        if not all(math.isfinite(value) for value in box):
-            raise ValueError(f"box_xyxy must be finite, got {box}")
-        if x_max < x_min or y_max < y_min:
-            raise ValueError(f"box_xyxy must be (x_min, y_min, x_max, y_max), got {box}")
-        return box
 
 
 class Interpretation(Record):
@@ -182,7 +183,7 @@ class Prediction(Record):
     mapping_tier: str | None = None
     issues: tuple[ParseIssue, ...] = ()
     raw_texts: dict[str, str] = Field(default_factory=dict)
-    seconds: dict[str, float] = Field(default_factory=dict, description="per phase")
+    seconds: dict[str, Seconds] = Field(default_factory=dict, description="per phase")
     created_at: datetime = Field(default_factory=utc_now)
 
     @property
@@ -216,7 +217,7 @@ class Correction(Record):
     deleted_finding_ids: tuple[str, ...] = ()
     changes: dict[str, Change] = Field(default_factory=dict, description="finding_id -> what became of it")
     reasons: tuple[str, ...] = ()
-    lead_time_s: float | None = None
+    lead_time_s: Seconds | None = None
     skipped: bool = False
     external_id: str | None = Field(default=None, description="annotation id where it was made")
     external_updated_at: str | None = None
@@ -256,7 +257,7 @@ class Prompt(Record):
 
     structure: StructureName
     points: tuple[PromptPoint, ...] = ()
-    box_xyxy: BoxXyxy | None = None
+    box_xyxy: OrderedBox | None = None
 
 
 @dataclass(frozen=True)

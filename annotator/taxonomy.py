@@ -85,7 +85,7 @@ STRUCTURES: tuple[Structure, ...] = (
     Structure(34, "CRL_KP", "crown-rump end points", Group.CRL, _POINTS, "#7E57C2"),
     Structure(35, "NTKpoints", "NT caliper points", Group.NT_NASAL, _POINTS, "#FFC107"),
     Structure(36, "ScaleBarKpoints", "scale-bar ticks", Group.CALIBRATION, _POINTS, "#BDBDBD"),
-    Structure(37, "thalami", "thalami", Group.FIRST_TRIMESTER_BRAIN, _BOX, "#00ACC1", "8", is_fada=False),
+    Structure(37, "thalami", "thalami", Group.FIRST_TRIMESTER_BRAIN, _BOX, "#0B7285", "8", is_fada=False),
     Structure(38, "midbrain", "midbrain", Group.FIRST_TRIMESTER_BRAIN, _BOX, "#4FC3F7", "9", is_fada=False),
     Structure(39, "palate", "palate", Group.FIRST_TRIMESTER_BRAIN, _BOX, "#EC407A", "0", is_fada=False),
     Structure(40, "IT", "intracranial translucency", Group.FIRST_TRIMESTER_BRAIN, _BOX, "#AED581", is_fada=False),

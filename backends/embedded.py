@@ -23,7 +23,8 @@ HEAD = "Brain"
 class EmbeddedBackend:
     """Plane, head and first-trimester boxes of a frame, on the processor.
 
-    Head and plane come for every frame; boxes only where the frame is taken for a first-trimester view.
+    A frame that is taken for a first-trimester profile gets boxes, any other a head where there is one: in a
+    profile nobody measures the head circumference.
     """
 
     name = "embedded"
@@ -51,18 +52,20 @@ class EmbeddedBackend:
             return []
         gray = to_gray(loaded.pixels)
         outline = head_at_prompt(self._model, gray, prompt)
-        return [] if outline is None else self._head_findings(outline, gray, least=0.0)
+        return self._head_findings(outline, gray, least=0.0)
 
     def _predict_one(self, loaded: LoadedFrame) -> Prediction:
         started = time.perf_counter()
         gray = to_gray(loaded.pixels)
         reading = self._model.read_head(gray)
-        findings = [] if reading.outline is None else self._head_findings(reading.outline, gray)
         headed = time.perf_counter()
         plane, plane_score = self._plane(gray, reading)
+        named = time.perf_counter()
         if plane == FIRST_TRIMESTER_PLANE:
-            findings += self._box_findings(self._model.read_boxes(gray), gray)
-        seconds = {"head": headed - started, "plane_and_boxes": time.perf_counter() - headed}
+            findings = self._box_findings(self._model.read_boxes(gray), gray)
+        else:
+            findings = self._head_findings(reading.outline, gray, self._calibration.least_head_score)
+        seconds = {"head": headed - started, "plane": named - headed, "findings": time.perf_counter() - named}
         return Prediction(
             frame_id=loaded.frame.frame_id,
             model_version=self.model.name,
@@ -72,12 +75,12 @@ class EmbeddedBackend:
             seconds=seconds,
         )
 
-    def _head_findings(self, outline: HeadOutline, gray: Gray, least: float | None = None) -> list[Finding]:
-        score = self._calibration.head_score(outline.agreement)
-        if score < (self._calibration.least_head_score if least is None else least):
+    def _head_findings(self, outline: HeadOutline | None, gray: Gray, least: float) -> list[Finding]:
+        if outline is None:
             return []
+        score = self._calibration.head_score(outline.agreement)
         mask = ellipse_to_mask(outline.ellipse, (gray.shape[1], gray.shape[0]))
-        if not mask.any():
+        if score < least or not mask.any():
             return []
         rle = mask_to_rle(mask)
         box = rle_to_box_xyxy(rle)

@@ -87,7 +87,7 @@ def fit_ellipse(probability: Map, inside: NDArray[np.bool_], start: Ellipse) -> 
     return _as_ellipse(parameters)
 
 
-def _samples(probability: Map, inside: NDArray[np.bool_]) -> tuple[Parameters, Parameters, Parameters]:
+def _samples(probability: Map, inside: NDArray[np.bool_]) -> tuple[Points, Points, Parameters]:
     """x, y and the probability at every third pixel of the frame both ways, each (K,)."""
     rows, columns = np.nonzero(inside[::_STEP, ::_STEP])
     values = probability[::_STEP, ::_STEP][rows, columns].astype(np.float64)

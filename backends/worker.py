@@ -4,12 +4,13 @@ The worker process owns the model; requests queue to it. One that dies or hangs 
 died on fails with a reason. A Worker is itself a Backend, so jobs and servers use it like a model at hand.
 """
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from annotator.errors import AnnotatorError, BackendError
@@ -23,7 +24,16 @@ _model: Backend | None = None
 
 def _load(factory: Callable[[], Backend]) -> None:
     global _model
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _model = factory()
+
+
+def _end_with_parent() -> None:
+    """A killed parent closes nothing; without this its worker would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _describe() -> tuple[str, ModelVersion]:

@@ -51,10 +51,11 @@ def ap50_by_structure(
     truths: Sequence[Sequence[Finding]], predicted: Sequence[Sequence[Finding]], structures: Sequence[str]
 ) -> Matches:
     """Match predicted boxes with true ones at IoU .50, frame by frame; a finding without a score counts as 0.0."""
-    evaluation = _run_pycocotools(truths, predicted, [taxonomy.structure(name).coco_id for name in structures])
+    ordered = sorted(set(structures), key=lambda name: taxonomy.structure(name).coco_id)  # as pycocotools does
+    evaluation = _run_pycocotools(truths, predicted, [taxonomy.structure(name).coco_id for name in ordered])
     frames = len(truths)
     per_structure = {}
-    for place, name in enumerate(structures):
+    for place, name in enumerate(ordered):
         rows = evaluation.evalImgs[place * frames : (place + 1) * frames]
         per_structure[name] = [_row(row) for row in rows]
     return Matches(frames, per_structure)

@@ -70,6 +70,8 @@ def export_coco(
 def _copy_images(folder: Path, sources: Iterable[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
+        if not source.is_file():
+            raise CocoError(f"the stored image {source.name} is missing; import it again")
         target = folder / source.name
         if not target.exists() or target.stat().st_size != source.stat().st_size:
             with source.open("rb") as content, atomic_writer(target) as stream:
@@ -210,7 +212,9 @@ def _annotation_attributes(finding: Finding, said: Prediction | Correction) -> d
         shape = getattr(finding, name)
         if shape is not None:
             attributes[name] = shape.model_dump()
-    if finding.mask_rle is not None and rle_to_box_xyxy(finding.mask_rle) != finding.box_xyxy:
+    x_min, y_min, x_max, y_max = finding.box_xyxy
+    as_read = (x_min, y_min, x_min + (x_max - x_min), y_min + (y_max - y_min))  # x + width may round
+    if (rle_to_box_xyxy(finding.mask_rle) if finding.mask_rle else as_read) != finding.box_xyxy:
         attributes["box_xyxy"] = list(finding.box_xyxy)
     return attributes
 

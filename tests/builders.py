@@ -1,10 +1,12 @@
 """Records with defaults: a test states only what it is about."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from annotator.frames import FrameFacts, make_frame, save_pixels
@@ -93,3 +95,12 @@ class ScriptedBackend:
 def hidden_part_files(folder: Path) -> list[Path]:
     """What an interrupted write would leave."""
     return sorted(folder.rglob("*.part"))
+
+
+def require(is_there: bool, what: str) -> None:
+    """Skip a test for want of something, except in CI, where a skip would hide that nothing was tested."""
+    if not is_there:
+        message = f"needs {what}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)

@@ -1,5 +1,6 @@
 """`annotator demo`: the whole loop on this machine, for a person to try or, with --check, by itself."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import tempfile
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Running:
 def run_demo(workspace: Path, paths: Sequence[Path], no_browser: bool, check: bool) -> Result:
     """Set everything up; then wait for a person to finish, or check the loop and stop all."""
     settings = read_settings()
+    signal.signal(signal.SIGTERM, _interrupt)
     if not check:
         with running_loop(workspace, paths, settings) as running:
             _welcome(workspace, running)
@@ -51,7 +53,7 @@ def run_demo(workspace: Path, paths: Sequence[Path], no_browser: bool, check: bo
     with ExitStack() as stack:
         if not (workspace / "annotator.db").exists() and workspace == Path("workspace"):
             workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="annotator-check-")))
-        settings = settings.model_copy(update={"labelstudio_port": _free_port(), "backend_port": _free_port()})
+        settings = settings.model_copy(update={"labelstudio_port": free_port(), "backend_port": free_port()})
         running = stack.enter_context(running_loop(workspace, paths, settings))
         return check_loop(workspace, running.labelstudio_url)
 
@@ -146,7 +148,8 @@ def _wait_until_up(server: "subprocess.Popen[bytes]", url: str, log: Path) -> No
     raise AnnotatorError(f"the ML backend did not answer in {SERVE_LIMIT_S:.0f} s; its log is {log}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -176,8 +179,12 @@ def _welcome(workspace: Path, running: Running) -> None:
 
 
 def _wait_for_interrupt() -> None:
-    try:
+    """Wait for Ctrl+C, or for the system to end this process: either way everything is stopped in order."""
+    with suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
-    except KeyboardInterrupt:
-        say("stopping")
+    say("stopping")
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

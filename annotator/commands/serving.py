@@ -57,7 +57,9 @@ def serve_backend(workspace: Path, host: str, port: int | None, backend: str) ->
         say(f"ML backend {answers.model_version} on http://{host}:{port}; its state on http://{host}:{port}/status")
         say(f"login {login.username}, password in {backend_login.path_of(workspace)}. {DISCLAIMER}")
         try:
-            uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+            uvicorn.run(
+                app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=3
+            )
         finally:
             worker.close()
 

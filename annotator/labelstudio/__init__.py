@@ -7,7 +7,9 @@
     tasks.py         what a task and a smart tool's context say
     environment.py   its own pinned Python environment
     process.py       the server on this machine: start, stop, status
-    client.py        the requests we make          sync.py  connect, push, pull
+    client.py        the requests we make          links.py  which row of the server is which of ours
+    connect.py       project, interface, storage, ML backend
+    push.py          frames and predictions out    pull.py  annotations in
 
 Only `client.py` imports label_studio_sdk, which takes seconds to load; the rest may be imported anywhere.
 """

@@ -85,11 +85,16 @@ class Client:
         """Return user id -> e-mail address (or user name)."""
         return {user["id"]: user.get("email") or user.get("username") or "" for user in self.get("/api/users/")}
 
-    def tasks(self, project_id: int, include: str = "id,data") -> Iterator[Json]:
-        """Yield all tasks in id order, with the fields that `include` names."""
-        query = orjson.dumps({"ordering": ["tasks:id"]}).decode()
-        params = {"project": project_id, "include": include, "page_size": PAGE_SIZE, "query": query}
-        params |= {"resolve_uri": "false"}
+    def tasks(self, project_id: int, include: str = "id,data", *, annotated: bool = False) -> Iterator[Json]:
+        """Yield tasks in id order, with the fields that `include` names; all, or the `annotated` ones."""
+        query: Json = {"ordering": ["tasks:id"]}
+        if annotated:
+            counts = ("total_annotations", "cancelled_annotations")
+            more_than_none = {"operator": "greater", "type": "Number", "value": 0}
+            items = [{"filter": f"filter:tasks:{name}", **more_than_none} for name in counts]
+            query["filters"] = {"conjunction": "or", "items": items}
+        params = {"project": project_id, "include": include, "page_size": PAGE_SIZE, "resolve_uri": "false"}
+        params["query"] = orjson.dumps(query).decode()
         page, seen = 1, 0
         while True:
             answer = self.get("/api/tasks/", params={**params, "page": page})

@@ -13,6 +13,10 @@ from annotator.labelstudio.regions import BOX, ELLIPSE, IMAGE, KEYPOINT, MASK, P
 from annotator.taxonomy import STRUCTURES, VIEWS, Group, Kind, Structure
 
 PROMPT_POINT, PROMPT_BOX = "prompt_point", "prompt_box"
+_PROMPT_CONTROLS = (
+    (PROMPT_POINT, "KeyPointLabels", "Click inside (Alt: outside)"),
+    (PROMPT_BOX, "RectangleLabels", "Draw a box around"),
+)
 PROMPTED = ("Brain",)  # what a smart tool can outline: the head network knows heads
 NOTICE = "Research software - not for clinical use"
 
@@ -25,7 +29,9 @@ _STYLE = """
 .fada-side { flex: 0 0 210px; max-height: 84vh; overflow-y: auto; }
 .fada-stage { flex: 1 1 auto; min-width: 0; }
 .fada-side h1, .fada-side h2, .fada-side h3, .fada-side h4, .fada-side h5, .fada-side h6 {
-  font-size: 13px !important; line-height: 1.3 !important; margin: 0 0 4px !important; font-weight: 500; }
+  font-size: 13px !important; line-height: 1.3 !important; margin: 0 0 4px !important; font-weight: 500;
+  flex-basis: 100%; }
+.fada-side .lsf-labels h4 { font-size: 11px !important; margin: 4px 0 0 !important; opacity: 0.7; }
 .fada-simulated h6, .fada-simulated h5, .fada-simulated h4 { color: #c62828 !important; font-weight: 700; }
 .fada-notice { opacity: 0.75; }
 .fada-side .ant-collapse-header { padding: 4px 6px !important; }
@@ -42,6 +48,17 @@ _TAGS = {
 _TITLES = {BOX: "Box", ELLIPSE: "Ellipse", MASK: "Brush", POLYGON: "Polygon", KEYPOINT: "Points"}
 _KINDS = {BOX: Kind.BOX, ELLIPSE: Kind.MASK, MASK: Kind.MASK, POLYGON: Kind.MASK, KEYPOINT: Kind.KEYPOINTS}
 _OPEN = (BOX, ELLIPSE)
+_GROUP_TITLES = {
+    Group.BRAIN: "Brain",
+    Group.CARDIAC: "Heart and thorax",
+    Group.NT_NASAL: "Nuchal translucency and nose",
+    Group.CRL: "Crown-rump view",
+    Group.ABDOMINAL_ORGANS: "Abdominal organs",
+    Group.PELVIMETRY: "Intrapartum",
+    Group.BODY: "Body",
+    Group.CALIBRATION: "Calibration",
+    Group.FIRST_TRIMESTER_BRAIN: "First-trimester brain",
+}
 _LOOK = {
     BOX: {"strokeWidth": "2", "fillOpacity": "0.05", "canRotate": "true"},
     ELLIPSE: {"strokeWidth": "2", "fillOpacity": "0.05", "canRotate": "true"},
@@ -61,9 +78,9 @@ def labelling_config(groups: Collection[Group] | None = None) -> str:
     _add_notices(side)
     _add_planes(side, keys)
     panels = ET.SubElement(side, "Collapse", accordion="false", bordered="false")
+    _add_prompts(panels, keys)
     for name in _TAGS:
         _add_shape(panels, name, shown, keys)
-    _add_prompts(panels, keys)
     stage = ET.SubElement(root, "View", className="fada-stage")
     ET.SubElement(
         stage,
@@ -113,9 +130,14 @@ def _add_shape(panels: ET.Element, name: str, shown: frozenset[Group], keys: dic
     panel = ET.SubElement(panels, "Panel", value=_TITLES[name], open="true" if name in _OPEN else "false")
     named = {"name": name, "toName": IMAGE, "choice": "single"}
     control = ET.SubElement(panel, _TAGS[name], {**named, **_LOOK[name]})
-    for structure in structures_drawn_as(name):
+    headed = None
+    for structure in sorted(structures_drawn_as(name), key=lambda item: list(Group).index(item.group)):
+        is_shown = _is_shown(structure, name, shown)
+        if name == BOX and is_shown and structure.group != headed:
+            headed = structure.group
+            ET.SubElement(control, "Header", value=_GROUP_TITLES[headed], size="6")
         label = _add_label(control, structure, keys[name, structure.name])
-        if not _is_shown(structure, name, shown):
+        if not is_shown:
             label.set("visible", "false")
 
 
@@ -127,10 +149,11 @@ def _add_label(control: ET.Element, structure: Structure, key: str) -> ET.Elemen
 
 def _add_prompts(panels: ET.Element, keys: dict[tuple[str, str], str]) -> None:
     """Smart tools: a click or a box goes to the ML backend, which answers with an outline."""
-    panel = ET.SubElement(panels, "Panel", value="Smart tools (Auto-Annotation)", open="false")
-    for name, tag in ((PROMPT_POINT, "KeyPointLabels"), (PROMPT_BOX, "RectangleLabels")):
+    panel = ET.SubElement(panels, "Panel", value="Smart tools", open="true")
+    for name, tag, title in _PROMPT_CONTROLS:
         smart = {"name": name, "toName": IMAGE, "smart": "true", "smartOnly": "true", "choice": "single"}
         control = ET.SubElement(panel, tag, smart)
+        ET.SubElement(control, "Header", value=title, size="6")
         for structure in STRUCTURES:
             if structure.name in PROMPTED:
                 _add_label(control, structure, keys[name, structure.name])

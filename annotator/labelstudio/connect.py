@@ -130,7 +130,7 @@ def _project_titled(client: Client, title: str) -> Any:
 
 
 def _ensure_storage(store: Store, client: Client, project_id: int, changes: list[str]) -> int:
-    """A storage over the images only permits their being served; it is never synchronised, so it makes no tasks."""
+    """A storage over the images permits their being served; never synchronised, it makes no tasks."""
     path = str(store.images.absolute())
     with client.calling("the local storage"):
         storages = client.sdk.import_storage.local.list(project=project_id)

@@ -13,7 +13,7 @@ from annotator.errors import AnnotatorError, LabelStudioError
 from annotator.labelstudio.client import Client, NotFoundError
 from annotator.labelstudio.connect import connected_project
 from annotator.labelstudio.diff import correction_from_annotation
-from annotator.labelstudio.links import finding_ids, match_rows, relink
+from annotator.labelstudio.links import finding_ids, match_rows
 from annotator.labelstudio.tasks import frame_id_from_task
 from annotator.schema import Change, Correction, ParseIssue, Prediction
 from annotator.store import Links, Store
@@ -60,6 +60,11 @@ class _Context:
     predictions: dict[int, str]
 
 
+def _context(store: Store, client: Client, project_id: int) -> _Context:
+    predictions = Links(store).prediction_links(project_id)
+    return _Context(store, client, project_id, client.user_names(), predictions)
+
+
 def pull(store: Store, client: Client, *, progress: Progress = lambda what, done, total: None) -> PullReport:
     """Read every annotation that is new or was changed; commit each batch of tasks in one transaction.
 
@@ -72,7 +77,7 @@ def pull(store: Store, client: Client, *, progress: Progress = lambda what, done
     report.deleted_on_server += seen.forget_all_but(now)
     changed = [task_id for task_id, state in now.items() if seen.is_news(task_id, state)]
     if changed:
-        context = _Context(store, client, project_id, client.user_names(), relink(store, client, project_id))
+        context = _context(store, client, project_id)
         for start in range(0, len(changed), BATCH):
             chunk = changed[start : start + BATCH]
             found = _pull_batch(context, chunk, report)
@@ -92,7 +97,7 @@ def pull_one(store: Store, client: Client, annotation_id: int) -> PullReport:
     task = client.task(int(annotation["task"]))
     if task.get("project") != project_id:
         raise LabelStudioError(f"annotation {annotation_id} belongs to another project than {project_id}")
-    context = _Context(store, client, project_id, client.user_names(), Links(store).prediction_links(project_id))
+    context = _context(store, client, project_id)
     _take_in(context, list(_corrections_of(context, {**task, "annotations": [annotation]}, report)), report)
     return report
 
@@ -107,9 +112,9 @@ class _Seen:
         self._is_saved = True
 
     def is_news(self, task_id: int, state: str) -> bool:
-        """Tell whether a task has, or had, annotations and was touched since."""
+        """Tell whether an annotated task was touched since."""
         noted = self._tasks.get(str(task_id))
-        return noted["state"] != state if noted else not state.endswith("|0|0")
+        return noted is None or noted["state"] != state
 
     def note(self, task_id: int, state: str, annotation_ids: list[str]) -> list[str]:
         """Note what was read now; return the annotations that were there before and are not any more."""
@@ -119,7 +124,7 @@ class _Seen:
         return [one for one in before if one not in annotation_ids]
 
     def forget_all_but(self, task_ids: Mapping[int, str]) -> list[str]:
-        """Forget tasks that the server has no more; return the annotations that went with them."""
+        """Forget tasks that have no annotations any more; return those that they had."""
         gone = [key for key in self._tasks if int(key) not in task_ids]
         self._is_saved = self._is_saved and not gone
         return [one for key in gone for one in self._tasks.pop(key)["annotations"]]
@@ -132,9 +137,9 @@ class _Seen:
 
 
 def _task_states(client: Client, project_id: int) -> dict[int, str]:
-    """Return task id -> time and counts: bulk actions of the server change counts without touching the time."""
+    """Return annotated task id -> time and counts: bulk actions change counts without touching the time."""
     fields = ("updated_at", "total_annotations", "cancelled_annotations")
-    tasks = client.tasks(project_id, ",".join(("id", *fields)))
+    tasks = client.tasks(project_id, ",".join(("id", *fields)), annotated=True)
     return {int(task["id"]): "|".join(str(task.get(name)) for name in fields) for task in tasks}
 
 
@@ -186,15 +191,27 @@ def _parent(
 ) -> Prediction | None:
     """Find the prediction an annotation was made from: by the link of the server, else by its regions."""
     row_id = annotation.get("parent_prediction")
-    key = context.predictions.get(row_id) if isinstance(row_id, int) else None
-    if key is None and (row_id is not None or finding_ids(annotation.get("result"))):
-        frame_of = {int(task["id"]): frame_id}
-        rows = [{"id": row_id or 0, "task": int(task["id"]), "result": annotation.get("result")}]
-        if row_id is not None:
-            with suppress(NotFoundError):
-                rows.append(context.client.prediction(row_id))
-        key = match_rows(context.store, rows, frame_of).get(row_id or 0)
+    if not isinstance(row_id, int):
+        key = _shown_by(context, {"id": 0, "result": annotation.get("result")}, task, frame_id)
+    elif row_id not in context.predictions:
+        row = {"id": row_id, "result": annotation.get("result")}
+        with suppress(NotFoundError):
+            row = context.client.prediction(row_id)
+        key = _shown_by(context, row, task, frame_id)
+        if key is not None:
+            context.predictions[row_id] = key
+            Links(context.store).link_predictions(context.project_id, {row_id: key})
+    else:
+        key = context.predictions[row_id]
     return context.store.prediction(key) if key else None
+
+
+def _shown_by(context: _Context, row: Mapping[str, Any], task: Mapping[str, Any], frame_id: str) -> str | None:
+    """Return the id of the Prediction whose regions a row, or an annotation made from it, holds."""
+    if row["id"] == 0 and not finding_ids(row["result"]):
+        return None
+    task_id = int(task["id"])
+    return match_rows(context.store, [{**row, "task": task_id}], {task_id: frame_id}).get(row["id"])
 
 
 def _reader(context: _Context, annotation: Mapping[str, Any]) -> str:

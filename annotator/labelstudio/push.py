@@ -144,9 +144,7 @@ def _refused(client: Client, project_id: int, rows: Sequence[dict[str, Any]]) ->
     """The server drops what it does not like without a word; its SDK's check of the same config says why."""
     from label_studio_sdk.label_interface.interface import LabelInterface
 
-    with client.calling("the project"):
-        project: Any = client.sdk.projects.get(project_id)
-    interface: Any = LabelInterface(project.label_config)
+    interface: Any = LabelInterface(client.get(f"/api/projects/{project_id}/")["label_config"])
     errors = {row["task"]: interface.validate_prediction(row, return_errors=True) for row in rows}
     told = [
         f"task {task_id}: {' '.join(str(found[0]).split())[:200]}" for task_id, found in errors.items() if found
@@ -188,11 +186,7 @@ def _doubles(present: dict[int, str]) -> list[int]:
 
 
 def _corrected_rows(client: Client, project_id: int) -> set[int]:
-    annotated = [
-        task["id"]
-        for task in client.tasks(project_id, "id,total_annotations,cancelled_annotations")
-        if task["total_annotations"] or task["cancelled_annotations"]
-    ]
+    annotated = [task["id"] for task in client.tasks(project_id, "id", annotated=True)]
     rows: set[int] = set()
     for chunk in _chunks(annotated, 100):
         for task in client.annotated_tasks(project_id, chunk):
@@ -202,10 +196,9 @@ def _corrected_rows(client: Client, project_id: int) -> set[int]:
 
 def _show_newest(client: Client, project_id: int, model_version: str) -> None:
     """Have Label Studio show the predictions of the model that was pushed last."""
-    with client.calling("the project"):
-        project: Any = client.sdk.projects.get(project_id)
-    if project.model_version != model_version:
-        client.patch(f"/api/projects/{project_id}/", {"model_version": model_version})
+    project = f"/api/projects/{project_id}/"
+    if client.get(project)["model_version"] != model_version:
+        client.patch(project, {"model_version": model_version})
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

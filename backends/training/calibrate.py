@@ -35,7 +35,7 @@ def calibrate(model: EmbeddedModel, validation: Sequence[Example], seed: int) ->
     for example in validation:
         reading = model.read_head(example.pixels)
         views.append((reading.view_logits.astype(np.float64), VIEW_OF_SOURCE[example.source]))
-        if reading.outline is not None and example.source != "brain_planes":
+        if reading.outline is not None and example.source == "hc18":
             agreements.append((reading.outline.agreement, _is_good_head(reading.outline.ellipse, example)))
         if example.plane is not None:
             ellipse = None if reading.outline is None else reading.outline.ellipse

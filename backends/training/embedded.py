@@ -42,11 +42,11 @@ class EmbeddedSettings:
     """Every number that shapes the model. """
 
     head: HeadSettings = field(default_factory=HeadSettings)
-    head_schedule: Schedule = field(default=Schedule(40, batch=16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
+    head_schedule: Schedule = field(default=Schedule(40, 16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
     boxes: BoxSettings = field(default_factory=BoxSettings)
-    boxes_schedule: Schedule = field(default=Schedule(50, batch=16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
+    boxes_schedule: Schedule = field(default=Schedule(50, 16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
     planes: PlaneSettings = field(default_factory=PlaneSettings)
-    planes_schedule: Schedule = field(default=Schedule(60, batch=16, learning_rate=1e-3, weight_decay=0.05, ema=0.99))
+    planes_schedule: Schedule = field(default=Schedule(60, 16, learning_rate=1e-3, weight_decay=0.05, ema=0.99))
 
 
 DEFAULTS = EmbeddedSettings()

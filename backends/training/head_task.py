@@ -76,10 +76,10 @@ class HeadTask:
         for example in self.validation:
             grid = letterbox((example.pixels.shape[1], example.pixels.shape[0]), self.settings.size_wh)
             out = network(_stack([as_image(framed(example.pixels, grid))]))
-            hits.append(out.view.argmax().item() == VIEW_OF_SOURCE[example.source])
+            hits.append(bool(out.view.argmax() == VIEW_OF_SOURCE[example.source]))
             if example.mask is not None:
                 overlaps.append(dice(out.mask[0, 0].numpy() > 0, grid.warp(example.mask * 255) > 127))
-        return {"dice": float(np.mean(overlaps or [0])), "view_accuracy": float(np.mean(hits or [0]))}
+        return {"dice": float(np.mean(overlaps or [0.0])), "view_accuracy": float(np.mean(hits or [False]))}
 
     def _plan(self, rng: Generator) -> list[Example | None]:
         """The frames of one epoch in random order; None stands for a negative yet to be made."""

@@ -21,7 +21,7 @@ from backends.embedded import HEAD, EmbeddedBackend
 from backends.training.data import Example
 
 NT_NASAL = ("NT", "nasal_bone", "nasal_skin", "nasal_tip")
-_RESAMPLES = 500
+_RESAMPLES = 200
 Answer = tuple[Example, Prediction]
 
 
