@@ -4,42 +4,68 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+KINDS = ("frames", "predictions", "corrections", "truths", "model_versions")
+STATES = ("queued", "running", "done", "failed")
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">
 <meta name="viewport" content="width=device-width"><title>Annotator status</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1c2733;
-  background: #f6f8fa }}
-h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.1rem; margin-top: 2rem }}
-table {{ border-collapse: collapse; width: 100%; background: #fff }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 58rem; padding: 0 1rem; color: #1c2733;
+  background: #f4f6f8 }}
+h1 {{ font-size: 1.6rem; margin-bottom: 0 }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
+.note {{ color: #52606d; margin-top: .2rem }}
+.cards {{ display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; list-style: none }}
+.cards li {{ background: #fff; border: 1px solid #d5dce3; border-radius: 8px; flex: 1 1 8rem; padding: .8rem 1rem }}
+.cards b {{ display: block; font-size: 1.7rem; font-variant-numeric: tabular-nums }}
+table {{ background: #fff; border-collapse: collapse; width: 100% }}
 td, th {{ border: 1px solid #d5dce3; padding: .4rem .7rem; text-align: left; vertical-align: top }}
-td.n {{ text-align: right; font-variant-numeric: tabular-nums }} .note {{ color: #52606d }}
-</style></head><body><h1>Annotator</h1><p class="note">Research software, not for clinical use.
-Model {model}. This page renews itself every 5 seconds.</p>
-<table><caption class="note">In the workspace</caption>{counts}</table>{jobs}{refused}</body></html>
+th {{ background: #e9eef3; font-weight: 600 }}
+td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
+</style></head><body><h1>Annotator</h1>
+<p class="note">Model {model}. Research software, not for clinical use. This page renews itself every 5 seconds.</p>
+<h2>In the workspace</h2><ul class="cards">{cards}</ul>
+<h2>Jobs</h2>{jobs}{failures}{refused}</body></html>
 """
 
 
 def render_status(document: Mapping[str, Any], model_version: str, refused: Mapping[str, int]) -> str:
-    """Return the page for the document that `annotator status --json` prints."""
-    kinds = ("frames", "predictions", "corrections", "truths", "model_versions")
-    counts = "".join(_row(kind.replace("_", " "), document[kind]) for kind in kinds)
-    jobs = "".join(_job(job) for job in document["jobs"]) or "<p>No job has run yet.</p>"
-    rows = "".join(_row(reason, count) for reason, count in refused.items())
-    answered = f"<h2>Requests answered with nothing</h2><table>{rows}</table>" if rows else ""
-    return _PAGE.format(model=escape(model_version), counts=counts, jobs=f"<h2>Jobs</h2>{jobs}", refused=answered)
-
-
-def _job(job: Mapping[str, Any]) -> str:
-    states = "".join(_row(state, job[state]) for state in ("queued", "running", "done", "failed"))
-    failures = "".join(
-        f"<tr><td>{escape(', '.join(failure['source_files']) or failure['frame_id'])}</td>"
-        f"<td>{escape(failure['reason'] or '')}</td></tr>"
-        for failure in job["failures"]
+    """Return the page for the document that `annotator status --json` prints; `refused` counts reasons."""
+    cards = "".join(f"<li><b>{document[kind]}</b>{kind.replace('_', ' ')}</li>" for kind in KINDS)
+    rows = [
+        [job["kind"], job["model_version"], job["state"], *(job[state] for state in STATES)]
+        for job in document["jobs"]
+    ]
+    jobs = (
+        _table(["Job", "Model", "State", *map(str.capitalize, STATES)], rows)
+        if rows
+        else "<p>None has run yet.</p>"
     )
-    listed = f"<table><tr><th>Failed frame</th><th>Reason</th></tr>{failures}</table>" if failures else ""
-    title = f"{job['kind']} by {job['model_version']}: {job['state']}"
-    return f"<h3>{escape(title)}</h3><table>{states}</table>{listed}"
+    failures = [
+        [", ".join(failure["source_files"]) or failure["frame_id"], failure["reason"] or ""]
+        for job in document["jobs"]
+        for failure in job["failures"]
+    ]
+    return _PAGE.format(
+        model=escape(model_version),
+        cards=cards,
+        jobs=jobs,
+        failures=_section("Failed frames", ["Frame", "Reason"], failures),
+        refused=_section(
+            "Requests answered with nothing", ["Reason", "Times"], [list(row) for row in refused.items()]
+        ),
+    )
 
 
-def _row(what: str, count: object) -> str:
-    return f'<tr><td>{escape(what)}</td><td class="n">{escape(str(count))}</td></tr>'
+def _section(title: str, heads: list[str], rows: list[list[Any]]) -> str:
+    return f"<h2>{escape(title)}</h2>{_table(heads, rows)}" if rows else ""
+
+
+def _table(heads: list[str], rows: list[list[Any]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(value: object) -> str:
+    kind = ' class="number"' if isinstance(value, int) else ""
+    return f"<td{kind}>{escape(str(value))}</td>"

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from annotator.geometry import box_iou, dice, ellipse_to_mask
 from annotator.taxonomy import BRAIN_PLANES
-from backends.embedded_model import EmbeddedModel
+from backends.embedded_framing import Gray
+from backends.embedded_head import HeadOutline
+from backends.embedded_model import EmbeddedModel, HeadReading
 from backends.embedded_scores import logit, softmax
 from backends.training.data import Example
-from backends.training.head_task import VIEW_OF_SOURCE
+from backends.training.head_task import VIEW_OF_SOURCE, VIEWS
 from backends.training.negatives import make_negative
 
 GOOD_DICE = 0.95
@@ -21,36 +23,24 @@ GOOD_IOU = 0.5
 LEAST_HEAD_SCORE = 0.05
 LEAST_BOX_SCORE = 0.05
 _MADE_NEGATIVES = 60
-Vector = NDArray[np.float64]
+Logits = NDArray[np.floating[Any]]
+Read = tuple[Example, HeadReading]
 
 
 def calibrate(model: EmbeddedModel, validation: Sequence[Example], seed: int) -> dict[str, Any]:
     """Return the `calibration` part of model.json, from frames that the networks were not trained on."""
     rng = np.random.default_rng(seed)
     size_wh = tuple(model.settings["head"]["size_wh"])
-    made = [make_negative(validation, rng, size_wh) for _ in range(_MADE_NEGATIVES)]
-    agreements: list[tuple[float, bool]] = []
-    views: list[tuple[Vector, int]] = []
-    planes: list[tuple[Vector, int]] = []
-    for example in validation:
-        reading = model.read_head(example.pixels)
-        views.append((reading.view_logits.astype(np.float64), VIEW_OF_SOURCE[example.source]))
-        if reading.outline is not None and example.source == "hc18":
-            agreements.append((reading.outline.agreement, _is_good_head(reading.outline.ellipse, example)))
-        if example.plane is not None:
-            ellipse = None if reading.outline is None else reading.outline.ellipse
-            logits = model.read_plane(example.pixels, ellipse).astype(np.float64)
-            planes.append((logits, BRAIN_PLANES.index(example.plane)))
-    for image in made:
-        reading = model.read_head(image)
-        views.append((reading.view_logits.astype(np.float64), model.settings["head"]["views"].index("other")))
-        if reading.outline is not None:
-            agreements.append((reading.outline.agreement, False))
+    made = [model.read_head(make_negative(validation, rng, size_wh)) for _ in range(_MADE_NEGATIVES)]
+    read = [(example, model.read_head(example.pixels)) for example in validation]
+    agreements, are_good = _head_evidence(read, made)
+    views = [(reading.view_logits, VIEW_OF_SOURCE[example.source]) for example, reading in read]
+    views += [(reading.view_logits, VIEWS.index("other")) for reading in made]
     return {
-        "head": platt([logit(agreement) for agreement, _ in agreements], [good for _, good in agreements]),
+        "head": platt(agreements, are_good),
         "boxes": _calibrate_boxes(model, validation),
         "view_temperature": temperature(views),
-        "plane_temperature": temperature(planes),
+        "plane_temperature": temperature(_plane_evidence(model, read)),
         "least_head_score": LEAST_HEAD_SCORE,
         "least_box_score": LEAST_BOX_SCORE,
     }
@@ -77,7 +67,7 @@ def platt(values: Sequence[float], hits: Sequence[bool], strength: float = 0.05)
     return (float(weights[0]), float(weights[1]))
 
 
-def temperature(pairs: Sequence[tuple[Vector, int]]) -> float:
+def temperature(pairs: Sequence[tuple[Logits, int]]) -> float:
     """The temperature in 0.5..5 under which the right classes are likeliest."""
     if not pairs:
         return 1.0
@@ -86,11 +76,29 @@ def temperature(pairs: Sequence[tuple[Vector, int]]) -> float:
     return float(steps[int(np.argmin(costs))])
 
 
-def _is_good_head(ellipse: Any, example: Example) -> bool:
-    if example.mask is None:
-        return False
-    found = ellipse_to_mask(ellipse, (example.pixels.shape[1], example.pixels.shape[0]))
-    return dice(found, example.mask) >= GOOD_DICE
+def _head_evidence(read: Sequence[Read], made: Sequence[HeadReading]) -> tuple[list[float], list[bool]]:
+    """Log odds of the agreement of each outline, and whether it was good: hc18 heads, and made negatives."""
+    agreements, are_good = list[float](), list[bool]()
+    outlines = [(example.mask, reading.outline) for example, reading in read if example.source == "hc18"]
+    outlines += [(None, reading.outline) for reading in made]
+    for mask, outline in outlines:
+        if outline is not None:
+            agreements.append(logit(outline.agreement))
+            are_good.append(mask is not None and _overlap(outline, mask) >= GOOD_DICE)
+    return agreements, are_good
+
+
+def _overlap(outline: HeadOutline, mask: Gray) -> float:
+    return dice(ellipse_to_mask(outline.ellipse, (mask.shape[1], mask.shape[0])), mask)
+
+
+def _plane_evidence(model: EmbeddedModel, read: Sequence[Read]) -> list[tuple[Logits, int]]:
+    evidence = []
+    for example, reading in read:
+        if example.plane is not None:
+            ellipse = None if reading.outline is None else reading.outline.ellipse
+            evidence.append((model.read_plane(example.pixels, ellipse), BRAIN_PLANES.index(example.plane)))
+    return evidence
 
 
 def _calibrate_boxes(model: EmbeddedModel, validation: Sequence[Example]) -> dict[str, tuple[float, float]]:

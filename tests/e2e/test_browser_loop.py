@@ -216,7 +216,7 @@ def test_the_status_page_tells_how_the_work_stands(page: Page, loop: Loop) -> No
     token = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
     page.set_extra_http_headers({"Authorization": f"Basic {token}"})
     page.goto(f"{loop.running.backend_url}/status")
-    assert "24" in page.inner_text("table")
+    assert "24" in page.inner_text(".cards")
     keep_screenshot(page, "status")
     page.set_extra_http_headers({})
 

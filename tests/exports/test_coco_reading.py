@@ -451,7 +451,7 @@ def test_a_file_broken_anywhere_is_read_or_refused_but_never_crashes(tmp_path: P
     for _ in range(data.draw(st.integers(1, 3))):
         places = containers(document)
         place = places[data.draw(st.integers(0, len(places) - 1))]
-        value = data.draw(json_values)
+        value = copy.deepcopy(data.draw(json_values))  # drawn values are shared between examples
         if isinstance(place, dict):
             place[data.draw(st.sampled_from(sorted({*KEYS, *place})))] = value
         elif place:
