@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "TIFF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 SMALLEST_SIDE = 16
+_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, broken text, line ends
 _SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -42,12 +44,23 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     """Return the PNG, JPEG and TIFF files named by or below `paths`, sorted; InputError where there are none."""
     found: list[Path] = []
     for path in paths:
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
-        found.extend(_images_below(path) if path.is_dir() else [path])
+        found.extend(_images_below(path) if _is_folder(path) else [path])
     if not found:
         raise InputError(f"no PNG, JPEG or TIFF image in {', '.join(map(str, paths))}")
     return list(dict.fromkeys(found))
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell a folder from a file; InputError for what is neither, such as a pipe that would never end."""
+    try:
+        exists, is_folder, is_file = path.exists(), path.is_dir(), path.is_file()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if not exists:
+        raise InputError(f"{path} does not exist")
+    if not is_folder and not is_file:
+        raise InputError(f"{path} is neither a file nor a folder")
+    return is_folder
 
 
 def _images_below(folder: Path) -> Iterator[Path]:
@@ -62,7 +75,7 @@ def read_pixels(path: Path, *, max_pixels: int) -> Pixels:
 
     Gray stored as colour becomes gray. 16-bit values keep their highest eight used bits.
     """
-    name = path.name
+    name = readable_name(path.name)
     try:
         content = path.read_bytes()
         if not content:
@@ -76,8 +89,10 @@ def read_pixels(path: Path, *, max_pixels: int) -> Pixels:
         raise FrameError(name, "not a PNG, JPEG or TIFF image") from None
     except Image.DecompressionBombError as error:
         raise FrameError(name, f"too large: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise FrameError(name, f"damaged or unreadable: {error}") from error
+    except FrameError:
+        raise
+    except Exception as error:  # on a damaged file Pillow's readers raise anything
+        raise FrameError(name, f"damaged or unreadable: {_one_line(error)}") from error
 
 
 def _check_size(name: str, image: Image.Image, max_pixels: int) -> None:
@@ -126,6 +141,23 @@ def frame_id_of(pixels: Pixels) -> str:
     return digest.hexdigest()[:32]
 
 
+def readable_name(name: str) -> str:
+    r"""Escape what a file system allows in a name and a line of UTF-8 text does not hold.
+
+    >>> readable_name("two\nlines.png")
+    'two\\nlines.png'
+    """
+    kinds = ((character, unicodedata.category(character)) for character in name)
+    return "".join(
+        character.encode("unicode_escape").decode("ascii") if kind in _NOT_IN_A_LINE else character
+        for character, kind in kinds
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def make_frame(pixels: Pixels, source_file: str, facts: FrameFacts) -> Frame:
     """Return the record of an image; only the last part of its name is kept, never the folders."""
     height, width = pixels.shape[:2]
@@ -133,7 +165,7 @@ def make_frame(pixels: Pixels, source_file: str, facts: FrameFacts) -> Frame:
         frame_id=frame_id_of(pixels),
         width=width,
         height=height,
-        source_file=Path(source_file).name,
+        source_file=readable_name(Path(source_file).name),
         source=facts.source,
         subject=facts.subject,
         group=facts.group,
@@ -158,10 +190,10 @@ def load_frame(frame: Frame, image_path: Path) -> LoadedFrame:
     """Read a stored frame back; FrameError where its file is missing, damaged or holds other pixels."""
     try:
         with Image.open(image_path, formats=("PNG",)) as image:
-            pixels = np.asarray(image)
-    except (OSError, SyntaxError) as error:
-        raise FrameError(frame.source_file, f"the stored image cannot be read: {error}") from error
-    if frame_id_of(pixels) != frame.frame_id:
+            pixels = np.asarray(image) if image.size == frame.size_wh else None
+    except Exception as error:  # on a damaged file Pillow's readers raise anything
+        raise FrameError(frame.source_file, f"the stored image cannot be read: {_one_line(error)}") from error
+    if pixels is None or frame_id_of(pixels) != frame.frame_id:
         raise FrameError(frame.source_file, f"the stored image {image_path.name} is not the one that was imported")
     return LoadedFrame(frame=frame, pixels=pixels)
 

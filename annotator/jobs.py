@@ -1,6 +1,6 @@
 """Queued work that survives being killed: each frame is queued, running, done or failed, and says why.
 
-A frame that was running when its process died is tried alone, and given up after several deaths.
+A frame that was running when its process died is tried alone, after all others, and given up after many deaths.
 """
 
 import time

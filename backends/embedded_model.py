@@ -57,6 +57,21 @@ class HeadReader:
         return HeadReading(probability, grid, out.view.mean(dim=0).numpy(), outline)
 
 
+class PlaneReader:
+    """The members of the plane ensemble over one frame at a time."""
+
+    def __init__(self, members: Sequence[PlaneNet], size_wh: tuple[int, int], margin: float) -> None:
+        self.members = [_ready(member) for member in members]
+        self.size_wh, self.margin = size_wh, margin
+
+    @torch.inference_mode()
+    def read(self, gray: Gray, ellipse: Ellipse | None) -> NDArray[np.float32]:
+        """Logits of the brain planes, averaged over all members and the four mirrorings of the head."""
+        upright = _mirrored(head_crop(gray, ellipse, self.size_wh, self.margin))
+        batch = torch.cat((upright, upright.flip(-2)))
+        return np.asarray(torch.stack([member(batch).mean(dim=0) for member in self.members]).mean(dim=0).numpy())
+
+
 class EmbeddedModel:
     """Runs one frame at a time, so that a frame gets the same answer alone and in any batch."""
 
@@ -64,7 +79,7 @@ class EmbeddedModel:
         self.settings = settings
         self._head = HeadReader(head, tuple(settings["head"]["size_wh"]))
         self._boxes = _ready(boxes)
-        self._planes = [_ready(member) for member in planes]
+        self._planes = PlaneReader(planes, tuple(settings["planes"]["size_wh"]), settings["planes"]["margin"])
 
     def read_head(self, gray: Gray) -> HeadReading:
         """Mask and kind of a frame (H, W)."""
@@ -81,13 +96,9 @@ class EmbeddedModel:
         readings = read_boxes(heat.numpy(), sides.numpy(), tuple(self.settings["boxes"]["structures"]))
         return [BoxReading(one.structure, _box_to_frame(one.box_xyxy, grid), one.heat) for one in readings]
 
-    @torch.inference_mode()
     def read_plane(self, gray: Gray, ellipse: Ellipse | None) -> NDArray[np.float32]:
-        """Logits of the brain planes, averaged over all members and the four mirrorings of the head."""
-        planes = self.settings["planes"]
-        upright = _mirrored(head_crop(gray, ellipse, tuple(planes["size_wh"]), planes["margin"]))
-        batch = torch.cat((upright, upright.flip(-2)))
-        return np.asarray(torch.stack([member(batch).mean(dim=0) for member in self._planes]).mean(dim=0).numpy())
+        """Logits of the brain planes of a frame (H, W) whose head was found at `ellipse`."""
+        return self._planes.read(gray, ellipse)
 
 
 def head_crop(gray: Gray, ellipse: Ellipse | None, size_wh: tuple[int, int], margin: float) -> Gray:

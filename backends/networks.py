@@ -132,9 +132,9 @@ class BoxNet(nn.Module):
 
 
 def _branch(width: int, width_out: int, bias: float) -> nn.Sequential:
-    last = nn.Conv2d(width, width_out, 1)
+    first, last = ConvNormAct(width, width), nn.Conv2d(width, width_out, 1)
     nn.init.constant_(last.bias, bias)  # type: ignore[arg-type]
-    return nn.Sequential(ConvNormAct(width, width), last)
+    return nn.Sequential(first, last)
 
 
 class PlaneNet(nn.Module):
@@ -146,8 +146,9 @@ class PlaneNet(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * widths[-1], planes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 1, H, W) gray in 0..1 to (N, planes) logits."""
-        logits: Tensor = self.classifier(pooled(self.encoder(x)[-1]))
+        """(N, 1, H, W) gray in 0..1 to (N, planes) logits; gain and contrast of each crop are evened out first."""
+        even = (x - x.mean(dim=(2, 3), keepdim=True)) / (x.std(dim=(2, 3), keepdim=True) + 0.02)
+        logits: Tensor = self.classifier(pooled(self.encoder(even)[-1]))
         return logits
 
 

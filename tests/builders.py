@@ -1,6 +1,7 @@
 """Records with defaults: a test states only what it is about."""
 
 import os
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,10 @@ def require(is_there: bool, what: str) -> None:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
+
+
+def a_free_port() -> int:
+    """A port of this machine on which nobody listened a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -4,10 +4,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 
+from annotator.labelstudio import environment, process
+from annotator.settings import read_settings
 from annotator.store import Store
+from tests.builders import a_free_port, require
+
+# The same examples on every run: a test that passed here passes elsewhere. To look for new ones:
+# HYPOTHESIS_PROFILE=default
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 POSTGRESQL_URL = os.environ.get("ANNOTATOR_TEST_POSTGRESQL_URL")
 
@@ -31,3 +40,17 @@ def store(tmp_path: Path, database_url: str | None) -> Iterator[Store]:
     opened = Store(tmp_path / "workspace", database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def labelstudio_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace whose Label Studio really runs, on a port of its own, for as long as the tests do."""
+    env_dir = read_settings().labelstudio_env
+    require(
+        environment.is_installed(env_dir),
+        f"Label Studio in {env_dir}: `annotator labelstudio install`, or set ANNOTATOR_LABELSTUDIO_ENV",
+    )
+    workspace = tmp_path_factory.mktemp("labelstudio")
+    process.start(workspace, env_dir, a_free_port(), lambda line: None)
+    yield workspace
+    process.stop(workspace)

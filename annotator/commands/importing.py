@@ -1,6 +1,7 @@
 """`annotator import`: images and what a COCO file says of them -> frames and reference corrections."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,8 @@ def import_images(
     """Import files and folders; one that cannot be used is reported and stops nothing else."""
     if as_truth and coco_file is None:
         raise InputError("--as-truth needs --coco FILE: the annotations come from there")
+    if pixel_size_mm is not None and not math.isfinite(pixel_size_mm):
+        raise InputError(f"--pixel-size-mm {pixel_size_mm} is no length")
     settings, tally = read_settings(), Tally()
     images = find_images(paths)
     spacing = (pixel_size_mm, pixel_size_mm) if pixel_size_mm else None

@@ -16,6 +16,7 @@ from annotator.taxonomy import Group
 PROJECT_TITLE = "Fetal ultrasound"
 BACKEND_TITLE = "FADA"
 SETTING = "labelstudio"
+_CONNECTED = "CO"
 _INSTRUCTION = (
     "<p>Check the outlines of the model: move, relabel, delete or add, choose the plane, then Submit. "
     "An ellipse on the head is its outer skull (HC). Skip a frame that cannot be judged.</p>"
@@ -154,12 +155,9 @@ def _ensure_storage(store: Store, client: Client, project_id: int, changes: list
 
 def _ensure_backend(client: Client, project_id: int, backend: BackendAddress, changes: list[str]) -> int:
     """Make or mend the row of our ML backend. A refused POST leaves a half-made row: those are removed."""
-    with client.calling("the ML backends"):
-        rows = [row for row in client.sdk.ml.list(project=project_id) if row.title == BACKEND_TITLE]
-    ours = sorted(row.id for row in rows if row.url == backend.url and row.state == "CO")
-    for row in rows:
-        if row.id not in ours[:1]:
-            _remove_backend(client, row.id, changes)
+    rows = _backend_rows(client, project_id)
+    healthy = sorted(row["id"] for row in rows if row["url"] == backend.url and row["state"] == _CONNECTED)
+    _remove_backends(client, project_id, [row for row in rows if row["id"] not in healthy[:1]], changes)
     wanted = {
         "url": backend.url,
         "project": project_id,
@@ -170,37 +168,45 @@ def _ensure_backend(client: Client, project_id: int, backend: BackendAddress, ch
         "basic_auth_pass": backend.password,
     }
     try:
-        if ours:
-            client.patch(f"/api/ml/{ours[0]}", wanted)
-            return int(ours[0])
+        if healthy:
+            client.patch(f"/api/ml/{healthy[0]}", wanted)
+            return int(healthy[0])
         made = client.post("/api/ml/", wanted)
     except LabelStudioError as error:
-        _remove_half_made(client, project_id, backend, changes)
-        raise LabelStudioError(
-            f"Label Studio cannot use the ML backend at {backend.url}: is `annotator serve` running? ({error})"
-        ) from None
+        _remove_backends(client, project_id, _backend_rows(client, project_id), changes)
+        problem = f"Label Studio cannot use the ML backend at {backend.url}: is `annotator serve` running?"
+        raise LabelStudioError(f"{problem} ({error})") from None
     changes.append(f"ML backend {made['id']} made")
     return int(made["id"])
 
 
-def _remove_half_made(client: Client, project_id: int, backend: BackendAddress, changes: list[str]) -> None:
-    with client.calling("the ML backends"):
-        left = [row.id for row in client.sdk.ml.list(project=project_id) if row.url == backend.url]
-    for row_id in left:
-        _remove_backend(client, row_id, changes)
+def _backend_rows(client: Client, project_id: int) -> list[dict[str, Any]]:
+    """Our rows among the ML backends of the project, their state as Label Studio finds it now."""
+    rows = client.get("/api/ml/", params={"project": project_id})
+    return [row for row in rows if row["title"] == BACKEND_TITLE]
 
 
-def _remove_backend(client: Client, row_id: int, changes: list[str]) -> None:
+def _remove_backends(client: Client, project_id: int, rows: list[dict[str, Any]], changes: list[str]) -> None:
+    """Remove rows, and the webhooks that Label Studio made for them and leaves behind."""
+    hooks = client.get("/api/webhooks/", params={"project": project_id}) if rows else []
     with client.calling("the ML backends"):
-        client.sdk.ml.delete(row_id)
-    changes.append(f"ML backend row {row_id} removed")
+        for row in rows:
+            client.sdk.ml.delete(row["id"])
+            changes.append(f"ML backend row {row['id']} removed")
+        for hook in hooks:
+            if hook["url"] in {_webhook_url(row["url"]) for row in rows}:
+                client.sdk.webhooks.delete(hook["id"])
+
+
+def _webhook_url(backend_url: str) -> str:
+    return f"{backend_url.rstrip('/')}/webhook"
 
 
 def _secure_webhook(client: Client, project_id: int, backend: BackendAddress, changes: list[str]) -> None:
     """Label Studio calls the webhook of an ML backend without its password; a header brings it in."""
     secret = base64.b64encode(f"{backend.username}:{backend.password}".encode()).decode()
     headers = {"Authorization": f"Basic {secret}"}
-    address = f"{backend.url.rstrip('/')}/webhook"
+    address = _webhook_url(backend.url)
     known = client.get("/api/webhooks/", params={"project": project_id})
     hooks = [hook for hook in known if hook["url"] == address]
     if not hooks:

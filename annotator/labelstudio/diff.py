@@ -265,5 +265,5 @@ def _hashed_id(text: str) -> str:
 
 
 def _seconds(value: Any) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < float("inf")
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1e9
     return float(value) if usable else None

@@ -27,6 +27,7 @@ from annotator.labelstudio.regions import PREFIX, to_pixels
 from annotator.schema import BoxXyxy, Ellipse, Frame, MaskRle, Origin, RotatedBox
 
 SAME_WITHIN_PX = 0.01
+_FARTHEST_PCT = 10_000.0  # what is drawn beyond would only cost memory to fill
 _POINT_ID = re.compile(rf"{PREFIX}(?P<finding>.+)\.kp\.(?P<name>.*)\.(?P<visibility>[012])", re.DOTALL)
 
 
@@ -77,7 +78,7 @@ def read_region(region: Mapping[str, Any], frame: Frame) -> Drawn:
     """Read one shape region; ValueError says in plain words why it cannot be used."""
     kind = region.get("type")
     value = region.get("value")
-    if kind not in _READERS:
+    if not isinstance(kind, str) or kind not in _READERS:
         raise ValueError(f"a region of type {kind!r} is not one of ours")
     if not isinstance(value, Mapping):
         raise ValueError("the region has no value")
@@ -133,10 +134,10 @@ def _numbers(value: Mapping[str, Any], *names: str) -> list[float]:
     found = []
     for name in names:
         number = value.get(name, 0.0 if name == "rotation" else None)
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
             raise ValueError(f"{name} must be a number, got {number!r}")
-        if abs(number) > 1e6:
-            raise ValueError(f"{name} is far outside the image: {number!r}")
+        if abs(number) > _FARTHEST_PCT:
+            raise ValueError(f"{name} is far outside the image")
         found.append(float(number))
     return found
 

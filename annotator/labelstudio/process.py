@@ -54,11 +54,12 @@ def start(workspace: Path, env_dir: Path, port: int = DEFAULT_PORT, report: Repo
     workspace = workspace.absolute()
     if not is_installed(env_dir):
         raise LabelStudioError(f"Label Studio is not installed in {env_dir}; run `annotator labelstudio install`")
-    keys.home(workspace).mkdir(parents=True, exist_ok=True)
+    keys.home(workspace).mkdir(parents=True, exist_ok=True, mode=0o700)
     with _lock_path(workspace).open("a+") as lock:
         if not _try_lock(lock, patience_s=0.5):
             return _already(workspace, report)
         _check_port_is_free(port)
+        _check_credentials(workspace)
         process = _launch(workspace, port, env_dir, lock)
     report(f"starting Label Studio on {_url(port)}; its log is {_log_path(workspace)}")
     _wait_until_healthy(process, workspace, port, report)
@@ -154,8 +155,19 @@ def _check_port_is_free(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            reason = "is in use by another program" if isinstance(error, OSError) else "is not a port number"
+            if isinstance(error, PermissionError):
+                reason = "needs administrator rights"
+            else:
+                reason = "is in use by another program" if isinstance(error, OSError) else "is not a port number"
             raise LabelStudioError(f"port {port} {reason}; choose another with --port") from None
+
+
+def _check_credentials(workspace: Path) -> None:
+    """Passwords and tokens are set when a database is new; made anew beside an old one they would open nothing."""
+    data = keys.home(workspace) / "data"
+    if (data / DATABASE).exists() and not keys.path_of(workspace).exists():
+        mend = f"bring it back, or move {data} away to begin with an empty Label Studio"
+        raise LabelStudioError(f"{keys.path_of(workspace)} is missing but its database is there: {mend}")
 
 
 def _launch(workspace: Path, port: int, env_dir: Path, lock: IO[str]) -> subprocess.Popen[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotator.errors import LabelStudioError
+from annotator.files import exclusive_lock
 from annotator.labelstudio.client import Client
 from annotator.labelstudio.connect import connected_project
 from annotator.labelstudio.links import relink
@@ -47,36 +47,41 @@ def push(
 ) -> PushReport:
     """Bring every frame (of `split`) and its newest prediction (by `backend`) to the connected project.
 
-    LabelStudioError where the server is away, refuses, or made fewer than it was sent; what was made stays, and the
-    next push goes on from there.
+    LabelStudioError where the server is away or refuses, JobError where another push is running. What was made
+    stays, and the next push goes on from there; what the server dropped is in `refused`, with the reason.
     """
-    project_id = connected_project(store)
-    report = PushReport(project_id)
-    frames = {frame.frame_id: frame for frame in store.frames(split=split)}
-    task_of = _push_tasks(store, client, project_id, frames, report, progress)
-    newest = store.newest_predictions() if backend is None else store.predictions_by(backend=backend)
-    wanted = {item.prediction_id: item for item in newest if item.frame_id in frames}
-    _push_predictions(store, client, report, wanted, frames, task_of, progress)
+    report = PushReport(connected_project(store))
+    with exclusive_lock(store.workspace / "locks" / "push.lock", "push"):
+        _push(store, client, report, backend, split, progress)
     return report
 
 
+def _push(
+    store: Store, client: Client, report: PushReport, backend: str | None, split: str | None, progress: Progress
+) -> None:
+    frames = {frame.frame_id: frame for frame in store.frames(split=split)}
+    task_of = _push_tasks(store, client, report, frames, progress)
+    newest = store.newest_predictions() if backend is None else store.predictions_by(backend=backend)
+    wanted = {item.prediction_id: item for item in newest if item.frame_id in frames}
+    present = _push_predictions(store, client, report, wanted, frames, task_of, progress)
+    _replace_superseded(store, client, report, present, wanted)
+    report.predictions_on_server = len(present)
+    if wanted:
+        _show_newest(client, report.project_id, next(reversed(wanted.values())).model_version)
+
+
 def _push_tasks(
-    store: Store,
-    client: Client,
-    project_id: int,
-    frames: dict[str, Frame],
-    report: PushReport,
-    progress: Progress,
+    store: Store, client: Client, report: PushReport, frames: dict[str, Frame], progress: Progress
 ) -> dict[str, int]:
     """Make the tasks that the server lacks; return frame_id -> task_id for all of them."""
     links = Links(store)
-    task_of = tasks_on_server(client, project_id, report)
-    _note_tasks(links, project_id, task_of)
+    task_of = _tasks_on_server(client, report)
+    _note_tasks(links, report.project_id, task_of)
     missing = [frame for frame_id, frame in frames.items() if frame_id not in task_of]
     for chunk in _chunks(missing, TASK_CHUNK):
-        made = client.import_tasks(project_id, [{"data": task_data(frame)} for frame in chunk])
+        made = client.import_tasks(report.project_id, [{"data": task_data(frame)} for frame in chunk])
         fresh = {frame.frame_id: task_id for frame, task_id in zip(chunk, made, strict=True)}
-        links.link_tasks(project_id, fresh)
+        links.link_tasks(report.project_id, fresh)
         task_of |= fresh
         report.tasks_made += len(fresh)
         progress("tasks", report.tasks_made, len(missing))
@@ -84,16 +89,14 @@ def _push_tasks(
     return task_of
 
 
-def tasks_on_server(client: Client, project_id: int, report: PushReport | None = None) -> dict[str, int]:
+def _tasks_on_server(client: Client, report: PushReport) -> dict[str, int]:
     """Ask the server which task shows which frame; of doubles the oldest counts."""
     task_of: dict[str, int] = {}
-    for task in client.tasks(project_id):
+    for task in client.tasks(report.project_id):
         frame_id = frame_id_from_task(task)
-        if frame_id is None:
-            continue
-        if frame_id in task_of and report is not None:
-            report.double_tasks += 1
-        task_of.setdefault(frame_id, int(task["id"]))
+        if frame_id is not None:
+            report.double_tasks += frame_id in task_of
+            task_of.setdefault(frame_id, int(task["id"]))
     return task_of
 
 
@@ -110,25 +113,20 @@ def _push_predictions(
     frames: dict[str, Frame],
     task_of: dict[str, int],
     progress: Progress,
-) -> None:
+) -> dict[int, str]:
+    """Send the predictions that the server lacks; return server id -> prediction_id of all that it has."""
     present = relink(store, client, report.project_id)
-    missing = [item for key, item in wanted.items() if key not in set(present.values())]
-    for chunk in _chunks(missing, PREDICTION_CHUNK):
+    shown = set(present.values())
+    missing = [item for key, item in wanted.items() if key not in shown]
+    for start in range(0, len(missing), PREDICTION_CHUNK):
+        chunk = missing[start : start + PREDICTION_CHUNK]
         rows = [_prediction_row(item, frames[item.frame_id], task_of[item.frame_id]) for item in chunk]
         made = client.import_predictions(report.project_id, rows)
         report.predictions_sent += made
         if made != len(rows):
             report.refused += _refused(client, report.project_id, rows)
-        progress("predictions", report.predictions_sent, len(missing))
-    if missing:
-        present = relink(store, client, report.project_id)
-    _replace_superseded(store, client, report, present, wanted)
-    report.predictions_on_server = len(present)
-    if wanted:
-        _show_newest(client, report.project_id, next(reversed(wanted.values())).model_version)
-    if report.refused:
-        first = report.refused[0]
-        raise LabelStudioError(f"Label Studio refused {len(report.refused)} predictions, the first: {first}")
+        progress("predictions", start + len(chunk), len(missing))
+    return relink(store, client, report.project_id) if missing else present
 
 
 def _prediction_row(prediction: Prediction, frame: Frame, task_id: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from annotator.schema import Prediction, new_id, utc_now
 from annotator.store.store import Store
 from annotator.store.tables import JOB_ITEMS, JOBS
 
-DEATHS_ALLOWED = 5
+# Many, since whoever stops a run again and again must not make an innocent frame fail; a guilty one is tried last.
+DEATHS_ALLOWED = 12
 
 
 class State(StrEnum):
@@ -78,7 +79,7 @@ def queue_job(store: Store, kind: str, target: str, frame_ids: Sequence[str]) ->
 
 
 def claim_frames(store: Store, job_id: str, batch_size: int) -> list[str]:
-    """Mark the next frames as running. Those left running by a dead process come first, one by one."""
+    """Mark the next frames as running. Those left running by a dead process come last, one by one."""
     mine = JOB_ITEMS.c.job_id == job_id
     running = (mine, JOB_ITEMS.c.state == State.RUNNING)
     orphan = select(JOB_ITEMS.c.frame_id).where(*running)
@@ -89,7 +90,7 @@ def claim_frames(store: Store, job_id: str, batch_size: int) -> list[str]:
     with store.writing() as connection:
         reason = f"the program died on it {DEATHS_ALLOWED} times"
         connection.execute(hopeless.values(state=State.FAILED, reason=reason))
-        frame_ids = list(connection.execute(orphan).scalars()) or list(connection.execute(queued).scalars())
+        frame_ids = list(connection.execute(queued).scalars()) or list(connection.execute(orphan).scalars())
         claimed = update(JOB_ITEMS).where(mine, JOB_ITEMS.c.frame_id.in_(frame_ids))
         connection.execute(claimed.values(state=State.RUNNING, attempts=JOB_ITEMS.c.attempts + 1))
     return frame_ids

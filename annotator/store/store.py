@@ -131,7 +131,10 @@ class Store:
 
     def add_predictions(self, connection: Connection, predictions: Sequence[Prediction]) -> None:
         """Append predictions within the transaction that also marks their work as done."""
-        _append(connection, "prediction", {item.prediction_id: item for item in predictions})
+        by_id = {item.prediction_id: item for item in predictions}
+        if len(by_id) < len(predictions):
+            raise StoreError("two predictions have one id; a backend must give each its own")
+        _append(connection, "prediction", by_id)
 
     def newest_predictions(
         self, model_version: str | None = None, *, frame_ids: Sequence[str] | None = None

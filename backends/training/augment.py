@@ -64,6 +64,19 @@ def varied(image: Gray, rng: Generator) -> Image:
     return np.clip(out, 0, 1).astype(np.float32)
 
 
+def relit(image: Gray, rng: Generator) -> Image:
+    """Milder than `varied`, for crops in which fine structure is the answer: (H, W) uint8 to float32 in 0..1."""
+    out = np.asarray(as_image(image) ** np.float32(np.exp(rng.uniform(-0.4, 0.4))), np.float32)
+    out = np.asarray(out * np.float32(rng.uniform(0.75, 1.3)), np.float32)
+    if rng.random() < 0.3:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 0.8)), np.float32)
+    if rng.random() < 0.3:
+        out = out + rng.uniform(0.01, 0.04) * rng.standard_normal(out.shape, np.float32)
+    if rng.random() < 0.2:
+        out = _shadowed(out, rng)
+    return np.clip(out, 0, 1).astype(np.float32)
+
+
 def _speckled(image: Image, rng: Generator) -> Image:
     """Multiplicative grain, elongated as speckle is across the beam."""
     grain = rng.standard_normal(image.shape, np.float32)

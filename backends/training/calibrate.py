@@ -17,6 +17,7 @@ from backends.embedded_scores import logit, softmax
 from backends.training.data import Example
 from backends.training.head_task import VIEW_OF_SOURCE, VIEWS
 from backends.training.negatives import make_negative
+from backends.training.plane_ensemble import LeftOut
 
 GOOD_DICE = 0.95
 GOOD_IOU = 0.5
@@ -27,8 +28,13 @@ Logits = NDArray[np.floating[Any]]
 Read = tuple[Example, HeadReading]
 
 
-def calibrate(model: EmbeddedModel, validation: Sequence[Example], seed: int) -> dict[str, Any]:
-    """Return the `calibration` part of model.json, from frames that the networks were not trained on."""
+def calibrate(
+    model: EmbeddedModel, validation: Sequence[Example], left_out: Sequence[LeftOut], seed: int
+) -> dict[str, Any]:
+    """Return the `calibration` part of model.json, from frames that the networks were not trained on.
+
+    The planes of the validation split are few, so the training frames that a member left out count too.
+    """
     rng = np.random.default_rng(seed)
     size_wh = tuple(model.settings["head"]["size_wh"])
     made = [model.read_head(make_negative(validation, rng, size_wh)) for _ in range(_MADE_NEGATIVES)]
@@ -36,11 +42,12 @@ def calibrate(model: EmbeddedModel, validation: Sequence[Example], seed: int) ->
     agreements, are_good = _head_evidence(read, made)
     views = [(reading.view_logits, VIEW_OF_SOURCE[example.source]) for example, reading in read]
     views += [(reading.view_logits, VIEWS.index("other")) for reading in made]
+    planes = [*_plane_evidence(model, read), *((logits, head.plane) for head, logits in left_out)]
     return {
         "head": platt(agreements, are_good),
         "boxes": _calibrate_boxes(model, validation),
         "view_temperature": temperature(views),
-        "plane_temperature": temperature(_plane_evidence(model, read)),
+        "plane_temperature": temperature(planes),
         "least_head_score": LEAST_HEAD_SCORE,
         "least_box_score": LEAST_BOX_SCORE,
     }

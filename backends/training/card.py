@@ -18,7 +18,7 @@ development only: not a medical device, not for clinical use.** A sonographer ch
 - Boxes of nine first-trimester structures, at most one each: {structures}.
 
 ## What the scores mean
-They are calibrated on the validation split.
+They are calibrated on the validation split; planes also on training frames that a member of the ensemble left out.
 - Box: the probability that it matches a sonographer's box of that structure with IoU >= 0.5.
 - Head: the probability that its mask reaches Dice >= 0.95 with a sonographer's ellipse.
 - Plane: the probability that the named plane is the right one.
@@ -39,7 +39,8 @@ No weights from elsewhere were used. The weights are under the licence of this r
 {networks}
 Head: a U-Net at {head_size} with a classifier of the kind of frame; the ellipse is fitted to its map by least
 squares. Boxes: centre heat maps and sides at {box_size}, stride 4. Planes: {members} small classifiers of the
-head laid straight by its ellipse, started from the head's encoder. Every answer is averaged over mirror images.
+head laid straight by its ellipse, started from the head's encoder, each trained without a fold of the subjects.
+Every answer is averaged over mirror images.
 
 ## Figures on the validation split
 Other subjects than those trained on. 95 % intervals from resampling subjects; n counts frames, for single
@@ -77,7 +78,7 @@ def model_card(description: dict[str, Any], folder: Path) -> str:
         head_size=_size(description["head"]),
         box_size=_size(description["boxes"]),
         members=description["planes"]["members"],
-        table="\n".join(_rows(description["validation"])),
+        table="\n".join(_rows(description["validation"], description["cross_validation"])),
         milliseconds=description["validation"]["milliseconds_per_frame"],
         plane_frames=frames.get("brain_planes", 0),
         **{key: description[key] for key in ("seed", "torch", "threads")},
@@ -89,10 +90,11 @@ def _size(network: dict[str, Any]) -> str:
     return f"{width} x {height}"
 
 
-def _rows(figures: dict[str, Any]) -> list[str]:
+def _rows(figures: dict[str, Any], crossed: dict[str, Any]) -> list[str]:
     named = {
         "head Dice, mean per frame": figures["head_dice"],
         "accuracy among the brain planes": figures["brain_plane_accuracy"],
+        "the same, single members on training subjects they never saw": crossed,
         "accuracy, brain or first trimester": figures["brain_or_first_trimester_accuracy"],
         **{f"AP@.50 {name}": figure for name, figure in figures["ap50"].items()},
     }

@@ -25,7 +25,7 @@ from torch import nn
 from annotator.files import write_atomically
 from annotator.taxonomy import BRAIN_PLANES
 from backends.embedded import EmbeddedBackend
-from backends.embedded_model import FORMAT, WEIGHT_FILES, HeadReader, load_model
+from backends.embedded_model import FORMAT, WEIGHT_FILES, load_model
 from backends.networks import HeadNet
 from backends.training.box_task import STRUCTURES, BoxSettings, BoxTask
 from backends.training.calibrate import calibrate
@@ -34,7 +34,8 @@ from backends.training.data import Example, data_hashes, load_examples
 from backends.training.head_task import VIEWS, HeadSettings, HeadTask
 from backends.training.loop import Row, Schedule, fit
 from backends.training.measure import measure
-from backends.training.plane_task import Head, PlaneSettings, PlaneTask
+from backends.training.plane_ensemble import Ensemble, LeftOut, cross_validation, fit_ensemble, lay_out_heads
+from backends.training.plane_task import PlaneSettings
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class EmbeddedSettings:
     boxes: BoxSettings = field(default_factory=BoxSettings)
     boxes_schedule: Schedule = field(default=Schedule(50, 16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
     planes: PlaneSettings = field(default_factory=PlaneSettings)
-    planes_schedule: Schedule = field(default=Schedule(60, 16, learning_rate=1e-3, weight_decay=0.05, ema=0.99))
+    planes_schedule: Schedule = field(default=Schedule(110, 16, learning_rate=2e-3, weight_decay=0.05, ema=0.98))
 
 
 DEFAULTS = EmbeddedSettings()
@@ -63,13 +64,14 @@ def train_embedded(
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)  # frames are small; cv2's own threads would fight torch's
     examples = load_examples(data_dir)
-    networks, rows = _fit_all(examples, settings, seed, out_dir / "checkpoints")
-    for name, network in zip(WEIGHT_FILES, networks, strict=True):
+    head, boxes, planes, rows = _fit_all(examples, settings, seed, out_dir / "checkpoints")
+    for name, network in zip(WEIGHT_FILES, (head, boxes, planes.members), strict=True):
         save_weights(network, out_dir / name)
     _write_json(out_dir / "training.json", rows)
     counts = Counter(example.source for example in examples if example.split == "train")
     description = _describe(settings, seed, threads) | {"data": data_hashes(data_dir), "frames": dict(counts)}
-    return _finish(out_dir, description, [example for example in examples if example.split == "val"], seed)
+    validation = [example for example in examples if example.split == "val"]
+    return _finish(out_dir, description, validation, planes.left_out)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -81,16 +83,9 @@ def save_weights(network: nn.Module, path: Path) -> None:
     write_atomically(path, save(weights))
 
 
-def lay_out_heads(head: HeadNet, examples: Sequence[Example], size_wh: tuple[int, int]) -> list[Head]:
-    """Find the head in every frame whose plane is known."""
-    reader = HeadReader(head, size_wh)
-    found = [(example, reader.read(example.pixels).outline) for example in examples if example.plane is not None]
-    return [Head(example, None if outline is None else outline.ellipse) for example, outline in found]
-
-
 def _fit_all(
     examples: Sequence[Example], settings: EmbeddedSettings, seed: int, checkpoints: Path
-) -> tuple[tuple[nn.Module, nn.Module, nn.Module], list[Row]]:
+) -> tuple[nn.Module, nn.Module, Ensemble, list[Row]]:
     head_task = HeadTask(examples, settings.head, settings.head_schedule.batch)
     head, head_rows = fit(head_task, settings.head_schedule, seed, checkpoints / "head.ckpt")
     box_task = BoxTask(examples, settings.boxes, settings.boxes_schedule.batch)
@@ -98,21 +93,9 @@ def _fit_all(
     assert isinstance(head, HeadNet)
     training = [example for example in examples if example.split == "train"]
     heads = lay_out_heads(head, training, settings.head.size_wh)
-    planes, plane_rows = fit_planes(head, heads, settings, seed, checkpoints)
-    return (head, boxes, planes), [*head_rows, *box_rows, *plane_rows]
-
-
-def fit_planes(
-    head: HeadNet, heads: Sequence[Head], settings: EmbeddedSettings, seed: int, checkpoints: Path
-) -> tuple[nn.ModuleList, list[Row]]:
-    """Train the members of the plane ensemble, which differ only in what chance gives them."""
-    members, rows = nn.ModuleList(), list[Row]()
-    for number in range(settings.planes.members):
-        task = PlaneTask(heads, settings.planes, settings.planes_schedule.batch, number, head.encoder.state_dict())
-        member, member_rows = fit(task, settings.planes_schedule, seed, checkpoints / f"{task.name}.ckpt")
-        members.append(member)
-        rows += member_rows
-    return members, rows
+    encoder = head.encoder.state_dict()
+    planes = fit_ensemble(heads, encoder, settings.planes, settings.planes_schedule, seed, checkpoints)
+    return head, boxes, planes, [*head_rows, *box_rows, *planes.rows]
 
 
 def _describe(settings: EmbeddedSettings, seed: int, threads: int) -> dict[str, Any]:
@@ -138,12 +121,16 @@ def _network(settings: HeadSettings | BoxSettings | PlaneSettings) -> dict[str, 
     return {name: value for name, value in asdict(settings).items() if name in kept}
 
 
-def _finish(out_dir: Path, description: dict[str, Any], validation: Sequence[Example], seed: int) -> dict[str, Any]:
+def _finish(
+    out_dir: Path, description: dict[str, Any], validation: Sequence[Example], left_out: Sequence[LeftOut]
+) -> dict[str, Any]:
     """Calibrate and measure the weights as stored, and write what is known about them beside them."""
     _write_json(out_dir / "model.json", description)
-    description = description | {"calibration": calibrate(load_model(out_dir), validation, seed)}
+    calibration = calibrate(load_model(out_dir), validation, left_out, description["seed"])
+    description = description | {"calibration": calibration}
     _write_json(out_dir / "model.json", description)
-    description = description | {"validation": measure(EmbeddedBackend(out_dir), validation)}
+    figures = measure(EmbeddedBackend(out_dir), validation)
+    description = description | {"validation": figures, "cross_validation": cross_validation(left_out)}
     _write_json(out_dir / "model.json", description)
     write_atomically(out_dir / "MODEL_CARD.md", model_card(description, out_dir).encode())
     return description

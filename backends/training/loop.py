@@ -45,6 +45,7 @@ class Task(Protocol):
 
     name: str
     steps: int
+    settings: Any  # a dataclass; a checkpoint is only continued under equal ones
 
     def build(self) -> nn.Module:
         """Return the network as it starts; torch is seeded before."""
@@ -96,7 +97,7 @@ class _State:
 
 def fit(task: Task, schedule: Schedule, seed: int, checkpoint: Path) -> tuple[nn.Module, list[Row]]:
     """Train, or go on from `checkpoint`, to the end; return the averaged network in eval mode, and the curve."""
-    settings = {"task": task.name, "seed": seed, "steps": task.steps, **asdict(schedule)}
+    settings = {"seed": seed, "steps": task.steps, "schedule": asdict(schedule), "task": asdict(task.settings)}
     state = _start(task, schedule, seed)
     if checkpoint.is_file():
         state.load(checkpoint, settings)

@@ -34,9 +34,9 @@ def measure(backend: EmbeddedBackend, examples: Sequence[Example]) -> dict[str, 
     planes = [(e, float(p.plane == e.plane)) for e, p in answers if e.plane is not None]
     views = [(e, float(_is_right_view(e, p))) for e, p in answers]
     return {
-        "head_dice": _mean(heads),
-        "brain_plane_accuracy": _mean(planes),
-        "brain_or_first_trimester_accuracy": _mean(views),
+        "head_dice": mean_figure(heads),
+        "brain_plane_accuracy": mean_figure(planes),
+        "brain_or_first_trimester_accuracy": mean_figure(views),
         "ap50": average_precision([answer for answer in answers if answer[0].boxes], backend.structures),
         "milliseconds_per_frame": round(1000 * seconds / max(len(answers), 1), 1),
     }
@@ -127,7 +127,8 @@ def _is_right_view(example: Example, prediction: Prediction) -> bool:
     return prediction.plane in BRAIN_PLANES
 
 
-def _mean(pairs: Sequence[tuple[Example, float]]) -> dict[str, Any]:
+def mean_figure(pairs: Sequence[tuple[Example, float]]) -> dict[str, Any]:
+    """Mean over frames, n, and the 95 % interval from resampling subjects."""
     values = np.array([value for _, value in pairs])
     if values.size == 0:
         return {"n": 0}

@@ -1,4 +1,4 @@
-"""Teaching a plane network: heads of brain_planes, laid straight, starting from the head network's encoder."""
+"""Teaching the plane networks: heads of brain_planes, laid straight, starting from the head network's encoder."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from torch.nn import functional
 
 from annotator.schema import Ellipse
 from annotator.taxonomy import BRAIN_PLANES
-from backends.embedded_framing import around_ellipse, letterbox
+from backends.embedded_framing import Framing, around_ellipse, letterbox
 from backends.networks import PlaneNet
-from backends.training.augment import Image, Jitter, jittered, varied
+from backends.training.augment import Image, Jitter, jittered, relit
 from backends.training.data import Example
 from backends.training.loop import Batch
 
 
 @dataclass(frozen=True)
 class PlaneSettings:
-    """The plane network, its grid, and how far its crops are varied; a head may lie any way round."""
+    """The plane networks, their grid, and how far its crops are varied; a head may lie any way round.
 
-    size_wh: tuple[int, int] = (160, 128)
-    margin: float = 1.1
+    `mixup` is the concentration of the blends of Zhang et al. 2018 (arXiv:1710.09412).
+    """
+
+    size_wh: tuple[int, int] = (128, 104)
+    margin: float = 1.08
     widths: tuple[int, ...] = (16, 24, 48, 96)
-    members: int = 3
+    members: int = 5
     dropout: float = 0.3
     smoothing: float = 0.05
-    jitter: Jitter = field(default=Jitter(15, zoom=(0.85, 1.15), aspect=0.1, shift=0.06, flip_y=True))
+    mixup: float = 0.2
+    jitter: Jitter = field(default=Jitter(12, zoom=(0.88, 1.12), aspect=0.08, shift=0.05, flip_y=True))
 
 
 @dataclass(frozen=True)
@@ -40,49 +44,66 @@ class Head:
     example: Example
     ellipse: Ellipse | None
 
+    @property
+    def plane(self) -> int:
+        """Number of its plane in BRAIN_PLANES."""
+        return BRAIN_PLANES.index(str(self.example.plane))
+
+
+def folds(heads: Sequence[Head], members: int, seed: int) -> list[list[Head]]:
+    """Deal the subjects out at random: fold k holds the heads that member k is not trained on."""
+    subjects = sorted({head.example.subject for head in heads})
+    order = np.random.default_rng(seed).permutation(len(subjects))
+    fold_of = {subjects[i]: position % members for position, i in enumerate(order)}
+    return [[head for head in heads if fold_of[head.example.subject] == fold] for fold in range(members)]
+
 
 class PlaneTask:
-    """One epoch draws as many heads as there are, each plane as often as the others."""
+    """One epoch shows every head once."""
 
     def __init__(
         self, heads: Sequence[Head], settings: PlaneSettings, batch: int, member: int, encoder: Mapping[str, Tensor]
     ) -> None:
         self.name = f"planes-{member}"
         self.heads, self.settings, self.batch, self.encoder = heads, settings, batch, encoder
-        self.steps = len(heads) // batch
-        labels = np.array([BRAIN_PLANES.index(str(head.example.plane)) for head in heads])
-        self.chance = 1.0 / np.bincount(labels, minlength=len(BRAIN_PLANES))[labels]
+        self.steps = max(len(heads) // batch, 1)
 
     def build(self) -> PlaneNet:
         """Return a network with the first stages of the head's encoder and a fresh classifier."""
         network = PlaneNet(self.settings.widths, len(BRAIN_PLANES), self.settings.dropout)
-        own = network.encoder.state_dict()
-        network.encoder.load_state_dict({name: self.encoder[name] for name in own})
+        network.encoder.load_state_dict({name: self.encoder[name] for name in network.encoder.state_dict()})
         return network
 
     def batches(self, rng: Generator) -> Iterator[Batch]:
-        """Yield crops (N, 1, H, W) and planes (N,)."""
-        count = self.steps * self.batch
-        order = rng.choice(len(self.heads), count, p=self.chance / self.chance.sum())
-        for start in range(0, count, self.batch):
+        """Yield crops (N, 1, H, W), each blended with another one, and shares (N, planes) to match."""
+        order = rng.permutation(len(self.heads))
+        for start in range(0, self.steps * self.batch, self.batch):
             heads = [self.heads[i] for i in order[start : start + self.batch]]
-            crops = np.stack([self._draw(head, rng) for head in heads])[:, None]
-            planes = torch.tensor([BRAIN_PLANES.index(str(head.example.plane)) for head in heads])
-            yield torch.from_numpy(crops).contiguous(memory_format=torch.channels_last), planes
+            crops = torch.from_numpy(np.stack([self._draw(head, rng) for head in heads])[:, None])
+            shares = functional.one_hot(torch.tensor([head.plane for head in heads]), len(BRAIN_PLANES)).float()
+            share = float(rng.beta(self.settings.mixup, self.settings.mixup))
+            other = torch.from_numpy(rng.permutation(len(heads)))
+            blended = share * crops + (1 - share) * crops[other]
+            yield (
+                blended.contiguous(memory_format=torch.channels_last),
+                share * shares + (1 - share) * shares[other],
+            )
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy with smoothed labels, since neighbouring planes pass into each other."""
-        crops, planes = batch
-        return functional.cross_entropy(network(crops), planes, label_smoothing=self.settings.smoothing)
+        crops, shares = batch
+        return functional.cross_entropy(network(crops), shares, label_smoothing=self.settings.smoothing)
 
     def measure(self, network: nn.Module) -> dict[str, float]:
-        """Nothing: 27 validation frames are too few to follow a curve by."""
+        """Nothing: too few validation frames to follow a curve by; the left-out folds are judged at the end."""
         return {}
 
     def _draw(self, head: Head, rng: Generator) -> Image:
-        pixels = head.example.pixels
-        if head.ellipse is None:
-            grid = letterbox((pixels.shape[1], pixels.shape[0]), self.settings.size_wh)
-        else:
-            grid = around_ellipse(head.ellipse, self.settings.size_wh, self.settings.margin)
-        return varied(jittered(grid, self.settings.jitter, rng).warp(pixels), rng)
+        grid = jittered(self._grid(head), self.settings.jitter, rng)
+        return relit(grid.warp(head.example.pixels), rng)
+
+    def _grid(self, head: Head) -> Framing:
+        if head.ellipse is not None:
+            return around_ellipse(head.ellipse, self.settings.size_wh, self.settings.margin)
+        height, width = head.example.pixels.shape
+        return letterbox((width, height), self.settings.size_wh)

@@ -193,7 +193,10 @@ def test_a_mask_of_any_memory_order_encodes_alike() -> None:
 
 
 def test_the_union_of_overlapping_polygons_is_filled_once() -> None:
-    squares = [np.array([[2, 2], [8, 2], [8, 8], [2, 8]], float), np.array([[5, 5], [12, 5], [12, 12], [5, 12]], float)]
+    squares = [
+        np.array([[2, 2], [8, 2], [8, 8], [2, 8]], float),
+        np.array([[5, 5], [12, 5], [12, 12], [5, 12]], float),
+    ]
     mask = geometry.polygons_to_mask(squares, (20, 16))
     assert mask.sum() == 36 + 49 - 9
     assert mask.shape == (16, 20)

@@ -182,7 +182,7 @@ def dies(batch: Sequence[LoadedFrame]) -> list[Any]:
     raise ProgramDiedError
 
 
-def test_frames_that_a_dead_run_left_come_first_and_one_by_one(store: Store) -> None:
+def test_frames_that_a_dead_run_left_come_last_and_one_by_one(store: Store) -> None:
     job_id = queue(store, 6)
     with pytest.raises(ProgramDiedError):
         run(store, job_id, dies, batch_size=3)
@@ -190,8 +190,9 @@ def test_frames_that_a_dead_run_left_come_first_and_one_by_one(store: Store) -> 
     backend = ScriptedBackend()
     report = jobs.run_job(store, job_id, backend, batch_size=3)
     assert counts(report) == {"done": 6}
-    assert [len(batch) for batch in backend.asked] == [1, 1, 1, 3]
-    assert [name for batch in backend.asked for name in batch] == [f"frame{place:03}.png" for place in range(6)]
+    expected = ["frame003.png", "frame004.png", "frame005.png", "frame000.png", "frame001.png", "frame002.png"]
+    assert [len(batch) for batch in backend.asked] == [3, 1, 1, 1]
+    assert [name for batch in backend.asked for name in batch] == expected
 
 
 def test_a_frame_on_which_the_program_always_dies_is_given_up_and_the_others_are_not(store: Store) -> None:
@@ -206,10 +207,20 @@ def test_a_frame_on_which_the_program_always_dies_is_given_up_and_the_others_are
             run(store, job_id, dies_on_the_second)
         except ProgramDiedError:
             deaths += 1
+        if deaths == 3:
+            assert counts(jobs.job_report(store, job_id)) == {"done": 5, "running": 1}
     report = jobs.job_report(store, job_id)
     assert counts(report) == {"done": 5, "failed": 1}
     assert list(report.failures.values()) == [f"the program died on it {jobs.DEATHS_ALLOWED} times"]
     assert deaths == jobs.DEATHS_ALLOWED
+
+
+def test_ten_kills_always_at_the_same_frame_do_not_make_it_fail(store: Store) -> None:
+    job_id = queue(store, 1)
+    for _ in range(10):
+        with pytest.raises(ProgramDiedError):
+            run(store, job_id, dies)
+    assert counts(run(store, job_id)) == {"done": 1}
 
 
 def test_ten_kills_in_the_middle_lose_nothing_and_double_nothing(store: Store, database_url: str | None) -> None:

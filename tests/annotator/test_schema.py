@@ -105,8 +105,14 @@ def test_a_score_outside_0_to_1_is_refused(score: Any) -> None:
         (PromptPoint, {"x": 1, "y": NAN}),
         (Frame, {"frame_id": "xyz", "width": 1, "height": 1, "source_file": "a.png"}),
         (Frame, {"frame_id": "0" * 32, "width": 0, "height": 1, "source_file": "a.png"}),
-        (Frame, {"frame_id": "0" * 32, "width": 1, "height": 1, "source_file": "a", "pixel_spacing_mm": (0.0, 0.1)}),
-        (Frame, {"frame_id": "0" * 32, "width": 1, "height": 1, "source_file": "a", "pixel_spacing_mm": (NAN, 0.1)}),
+        (
+            Frame,
+            {"frame_id": "0" * 32, "width": 1, "height": 1, "source_file": "a", "pixel_spacing_mm": (0.0, 0.1)},
+        ),
+        (
+            Frame,
+            {"frame_id": "0" * 32, "width": 1, "height": 1, "source_file": "a", "pixel_spacing_mm": (NAN, 0.1)},
+        ),
         (Prediction, {"frame_id": "f", "model_version": "m", "seconds": {"detect": NAN}}),
         (Correction, {"frame_id": "f", "reader": "anna", "lead_time_s": INFINITE}),
     ],
@@ -130,9 +136,7 @@ def test_records_cannot_be_changed() -> None:
 def test_changes_may_name_only_findings_that_are_there_or_were_deleted() -> None:
     finding = a_finding()
     changes = {finding.finding_id: Change.KEPT, "fnd_gone": Change.DELETED}
-    correction = a_correction(
-        a_frame(), findings=(finding,), deleted_finding_ids=("fnd_gone",), changes=changes
-    )
+    correction = a_correction(a_frame(), findings=(finding,), deleted_finding_ids=("fnd_gone",), changes=changes)
     assert correction.changes == changes
     with pytest.raises(ValidationError, match="fnd_stranger"):
         a_correction(a_frame(), findings=(finding,), changes={"fnd_stranger": Change.CHANGED})
@@ -167,6 +171,7 @@ boxes = st.tuples(numbers, numbers, numbers, numbers).map(
 )
 structures = st.sampled_from([item.name for item in taxonomy.STRUCTURES])
 planes = st.none() | st.sampled_from([view.name for view in taxonomy.VIEWS])
+keypoints = st.builds(Keypoint, name=texts, x=numbers, y=numbers, visibility=st.integers(0, 2))
 findings = st.builds(
     Finding,
     structure=structures,
@@ -175,12 +180,11 @@ findings = st.builds(
     ellipse=st.none() | st.builds(Ellipse, cx=numbers, cy=numbers, rx=lengths, ry=lengths, angle_deg=numbers),
     rotated_box=st.none()
     | st.builds(RotatedBox, cx=numbers, cy=numbers, width=lengths, height=lengths, angle_deg=numbers),
-    keypoints=st.lists(st.builds(Keypoint, name=texts, x=numbers, y=numbers, visibility=st.integers(0, 2)), max_size=2)
-    .map(tuple),
+    keypoints=st.lists(keypoints, max_size=2).map(tuple),
     score=scores,
     origin=st.sampled_from(Origin),
     parent_finding_id=st.none() | texts,
-)  # fmt: skip
+)
 several_findings = st.lists(findings, max_size=3).map(tuple)
 interpretations = st.none() | st.builds(Interpretation, imaging_plane=texts, image_quality=texts)
 predictions = st.builds(

@@ -17,17 +17,21 @@ FROZEN_IDS = {
     35: "NTKpoints", 36: "ScaleBarKpoints", 37: "thalami", 38: "midbrain", 39: "palate", 40: "IT", 41: "CM",
 }  # fmt: skip
 
-FADA_STRUCTURES = set(
-    "Brain CSP LV cardiac thorax NT nasal_bone nasal_skin nasal_tip CRL B H NB artery vein liver stomach fetal_head "
-    "pubic_symphysis abdomen arm head legs AB C DP G MDS MLS MX NTAPS RBP ScaleBar".split()
-)
+FADA_STRUCTURES = {
+    "Brain", "CSP", "LV", "cardiac", "thorax", "NT", "nasal_bone", "nasal_skin", "nasal_tip", "CRL", "B", "H",
+    "NB", "artery", "vein", "liver", "stomach", "fetal_head", "pubic_symphysis", "abdomen", "arm", "head",
+    "legs", "AB", "C", "DP", "G", "MDS", "MLS", "MX", "NTAPS", "RBP", "ScaleBar",
+}  # fmt: skip
 FADA_KEYPOINTS = {"CRL_KP", "NTKpoints", "ScaleBarKpoints"}
-FADA_MASKS = set("Brain cardiac thorax NT artery vein liver stomach fetal_head pubic_symphysis".split())
-FADA_VIEWS = set(
-    "Abdomen,Aorta,CRL-View,Cervical,Cervix,Femur,NT-View,Standard_NT,Non_standard_NT,Public_Symphysis_fetal_head,"
-    "Thorax,Trans-cerebellum,Trans-thalamic,Trans-ventricular,huvf,huvb,hdvf,hdvb,legs,arms,abdomen,head,Abd_plane,"
-    "AC_PLANE,BPD_PLANE,FL_PLANE,FL,NO_PLANE,Flows,V sign,X sign,liver,Other".split(",")
-)
+FADA_MASKS = {
+    "Brain", "cardiac", "thorax", "NT", "artery", "vein", "liver", "stomach", "fetal_head", "pubic_symphysis",
+}  # fmt: skip
+FADA_VIEWS = {
+    "Abdomen", "Aorta", "CRL-View", "Cervical", "Cervix", "Femur", "NT-View", "Standard_NT", "Non_standard_NT",
+    "Public_Symphysis_fetal_head", "Thorax", "Trans-cerebellum", "Trans-thalamic", "Trans-ventricular", "huvf",
+    "huvb", "hdvf", "hdvb", "legs", "arms", "abdomen", "head", "Abd_plane", "AC_PLANE", "BPD_PLANE", "FL_PLANE",
+    "FL", "NO_PLANE", "Flows", "V sign", "X sign", "liver", "Other",
+}  # fmt: skip
 
 
 def test_coco_ids_never_change() -> None:

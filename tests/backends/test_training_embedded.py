@@ -39,7 +39,7 @@ MICRO = EmbeddedSettings(
     head_schedule=Schedule(2, batch=4, learning_rate=1e-3, weight_decay=0.01, ema=0.9),
     boxes=BoxSettings((96, 64), (4, 4, 6, 6, 8), (6, 4, 4), 2),
     boxes_schedule=Schedule(2, batch=4, learning_rate=1e-3, weight_decay=0.01, ema=0.9),
-    planes=PlaneSettings(SIZE_WH, 1.1, (4, 4, 6, 6), members=2),
+    planes=PlaneSettings(SIZE_WH, 1.1, (4, 4, 6, 6), members=2, mixup=0.5),
     planes_schedule=Schedule(2, batch=4, learning_rate=1e-3, weight_decay=0.01, ema=0.9),
 )
 
@@ -113,6 +113,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     assert weights_in(tmp_path / "other")[0] != weights_in(trained)[0]
 
 
+STILL = Jitter(0, zoom=(1, 1), aspect=0, shift=0)
+
+
 class KilledError(Exception):
     """Stands for a process that ends in the middle of an epoch."""
 
@@ -122,8 +125,8 @@ class Line:
 
     name, steps = "line", 3
 
-    def __init__(self, dies_in: int | None = None) -> None:
-        self.dies_in, self.epoch = dies_in, 0
+    def __init__(self, dies_in: int | None = None, settings: Jitter = STILL) -> None:
+        self.dies_in, self.settings, self.epoch = dies_in, settings, 0
 
     def build(self) -> nn.Module:
         return nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -161,6 +164,8 @@ def test_a_checkpoint_of_other_settings_is_not_mixed_in(tmp_path: Path) -> None:
     fit(Line(), SCHEDULE, 5, tmp_path / "line.ckpt")
     with pytest.raises(BackendError, match="other settings"):
         fit(Line(), replace(SCHEDULE, epochs=9), 5, tmp_path / "line.ckpt")
+    with pytest.raises(BackendError, match="other settings"):
+        fit(Line(settings=replace(STILL, shift=0.1)), SCHEDULE, 5, tmp_path / "line.ckpt")
 
 
 def _without_folder(data: Path) -> None:
@@ -196,7 +201,7 @@ def test_a_flipped_frame_takes_its_boxes_along() -> None:
     frame[10:20, 5:15] = 255
     seen = set()
     for seed in range(20):
-        moved = jittered(grid, Jitter(0, zoom=(1, 1), aspect=0, shift=0), np.random.default_rng(seed))
+        moved = jittered(grid, STILL, np.random.default_rng(seed))
         corners = moved.to_grid(np.array([[5.0, 10.0], [15.0, 20.0]]))
         (x_min, y_min), (x_max, y_max) = corners.min(axis=0).astype(int), corners.max(axis=0).astype(int)
         assert moved.warp(frame)[y_min:y_max, x_min:x_max].min() == 255

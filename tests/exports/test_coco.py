@@ -1,4 +1,4 @@
-"""COCO out: what pycocotools reads back is what the sonographer left, bit for bit, and files are whole or absent."""
+"""COCO out: pycocotools reads back, bit for bit, what the sonographer left, and files are whole or absent."""
 
 import contextlib
 import io

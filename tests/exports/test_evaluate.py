@@ -158,7 +158,9 @@ def brain_case(seed: int, *, found: bool = True, subject: str = "s", plane: str 
     if not found:
         return Case(frame, truth, None)
     said = a_masked_finding(a_mask(box=(4, 5, 20, 10)), score=0.9)
-    return Case(frame, truth, a_prediction(frame, findings=(said,), plane=plane, seconds={"head": 0.25, "plane": 0.5}))
+    return Case(
+        frame, truth, a_prediction(frame, findings=(said,), plane=plane, seconds={"head": 0.25, "plane": 0.5})
+    )
 
 
 def profile_case(seed: int, *, found: bool = True) -> Case:

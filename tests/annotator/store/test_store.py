@@ -132,7 +132,9 @@ def test_a_model_version_is_kept_once(store: Store) -> None:
 def test_a_failed_transaction_leaves_nothing_behind(store: Store) -> None:
     prediction = a_prediction(a_frame())
     with pytest.raises(StoreError):
-        add_prediction(store, a_prediction(a_frame(1)), prediction, prediction.model_copy(update={"plane": "Other"}))
+        add_prediction(
+            store, a_prediction(a_frame(1)), prediction, prediction.model_copy(update={"plane": "Other"})
+        )
     with pytest.raises(ZeroDivisionError), store.writing() as connection:
         store.add_predictions(connection, [prediction, 1 / 0])  # type: ignore[list-item]
     assert store.counts()["predictions"] == 0
