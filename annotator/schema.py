@@ -217,6 +217,7 @@ class Correction(Record):
     deleted_finding_ids: tuple[str, ...] = ()
     changes: dict[str, Change] = Field(default_factory=dict, description="finding_id -> what became of it")
     reasons: tuple[str, ...] = ()
+    issues: tuple[ParseIssue, ...] = ()
     lead_time_s: Seconds | None = None
     skipped: bool = False
     external_id: str | None = Field(default=None, description="annotation id where it was made")

@@ -35,7 +35,8 @@ def encode_mask(mask: Mask) -> list[int]:
     stream = _pack(tokens, widths + 3 + _VALUE_BITS)
     header = (flat.size * 4 << 21 | _HEADER_TAIL) << 3
     stream[:7] |= np.frombuffer(header.to_bytes(7, "big"), np.uint8)
-    return [int(byte) for byte in stream.tolist()]
+    encoded: list[int] = stream.tolist()
+    return encoded
 
 
 def decode_mask(rle: Sequence[int], size_wh: tuple[int, int]) -> NDArray[np.bool_]:

@@ -21,7 +21,8 @@ PROMPTED = ("Brain",)  # what a smart tool can outline: the head network knows h
 NOTICE = "Research software - not for clinical use"
 
 TOOL_KEYS = frozenset("behkmopruvw")  # Label Studio's own: brush, eraser, pan, key point, move, ...
-_TAKEN = {f"shift+{key}" for key in "12r"} | {f"alt+{key}" for key in "adhlmr"}
+# Combinations that Label Studio or the browser's own menus have.
+_TAKEN = {f"shift+{key}" for key in "12r"} | {f"alt+{key}" for key in "adefhlmr"}
 _ROUND = ("Brain", "cardiac", "thorax", "fetal_head")  # measured as ellipses, so the plain key draws one
 
 _STYLE = """

@@ -81,6 +81,7 @@ def correction_from_annotation(
         plane=reading.plane,
         deleted_finding_ids=tuple(reading.deleted),
         changes=reading.changes,
+        issues=tuple(reading.issues),
         lead_time_s=_seconds(annotation.get("lead_time")),
         skipped=skipped,
         external_id=str(annotation["id"]),

@@ -16,9 +16,13 @@ from annotator.store import Links, Store
 
 def relink(store: Store, client: Client, project_id: int) -> dict[int, str]:
     """Compare the notes with the server's prediction rows; return server id -> prediction_id, as it is now."""
+    return relink_rows(store, project_id, client.predictions(project_id))
+
+
+def relink_rows(store: Store, project_id: int, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Do the same with rows that were fetched already; new matches are noted."""
     links = Links(store)
     noted = links.prediction_links(project_id)
-    rows = client.predictions(project_id)
     found = {row["id"]: noted[row["id"]] for row in rows if row["id"] in noted}
     strange = [row for row in rows if row["id"] not in noted]
     if strange:

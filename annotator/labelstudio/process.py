@@ -77,6 +77,8 @@ def stop(workspace: Path) -> bool:
         limit = time.monotonic() + STOP_LIMIT_S
         while time.monotonic() < limit:
             if not _is_locked(workspace):
+                with suppress(ChildProcessError):
+                    os.waitpid(now.pid, 0)  # where it is our own child, leave no zombie
                 return True
             time.sleep(0.1)
     raise LabelStudioError(f"Label Studio (process {now.pid}) does not stop; end it by hand")

@@ -11,7 +11,7 @@ from typing import Any
 from annotator.files import exclusive_lock
 from annotator.labelstudio.client import Client
 from annotator.labelstudio.connect import connected_project
-from annotator.labelstudio.links import relink
+from annotator.labelstudio.links import relink_rows
 from annotator.labelstudio.regions import prediction_to_result
 from annotator.labelstudio.tasks import frame_id_from_task, task_data
 from annotator.schema import Frame, Prediction
@@ -63,9 +63,17 @@ def _push(
     task_of = _push_tasks(store, client, report, frames, progress)
     newest = store.newest_predictions() if backend is None else store.predictions_by(backend=backend)
     wanted = {item.prediction_id: item for item in newest if item.frame_id in frames}
-    present = _push_predictions(store, client, report, wanted, frames, task_of, progress)
-    _replace_superseded(store, client, report, present, wanted)
-    report.predictions_on_server = len(present)
+    rows = client.predictions(report.project_id)
+    shown = relink_rows(store, report.project_id, rows)
+    known = set(shown.values())
+    missing = [item for key, item in wanted.items() if key not in known]
+    if missing:
+        _send_predictions(client, report, missing, frames, task_of, progress)
+        rows = client.predictions(report.project_id)
+        shown = relink_rows(store, report.project_id, rows)
+    stale = _stale_rows(rows, shown, wanted, task_of)
+    report.predictions_replaced = _remove_uncorrected(client, report.project_id, stale)
+    report.predictions_on_server = len(shown) - report.predictions_replaced
     if wanted:
         _show_newest(client, report.project_id, next(reversed(wanted.values())).model_version)
 
@@ -105,19 +113,14 @@ def _note_tasks(links: Links, project_id: int, task_of: dict[str, int]) -> None:
     links.link_tasks(project_id, {key: value for key, value in task_of.items() if noted.get(key) != value})
 
 
-def _push_predictions(
-    store: Store,
+def _send_predictions(
     client: Client,
     report: PushReport,
-    wanted: dict[str, Prediction],
+    missing: Sequence[Prediction],
     frames: dict[str, Frame],
     task_of: dict[str, int],
     progress: Progress,
-) -> dict[int, str]:
-    """Send the predictions that the server lacks; return server id -> prediction_id of all that it has."""
-    present = relink(store, client, report.project_id)
-    shown = set(present.values())
-    missing = [item for key, item in wanted.items() if key not in shown]
+) -> None:
     for start in range(0, len(missing), PREDICTION_CHUNK):
         chunk = missing[start : start + PREDICTION_CHUNK]
         rows = [_prediction_row(item, frames[item.frame_id], task_of[item.frame_id]) for item in chunk]
@@ -126,7 +129,6 @@ def _push_predictions(
         if made != len(rows):
             report.refused += _refused(client, report.project_id, rows)
         progress("predictions", start + len(chunk), len(missing))
-    return relink(store, client, report.project_id) if missing else present
 
 
 def _prediction_row(prediction: Prediction, frame: Frame, task_id: int) -> dict[str, Any]:
@@ -150,46 +152,44 @@ def _refused(client: Client, project_id: int, rows: Sequence[dict[str, Any]]) ->
     return told or [f"it made fewer than the {len(rows)} sent and gives no reason"]
 
 
-def _replace_superseded(
-    store: Store, client: Client, report: PushReport, present: dict[int, str], wanted: dict[str, Prediction]
-) -> None:
-    """Remove what the same model said before of the same frame, unless a reader has already corrected it."""
-    now = {(item.frame_id, item.model_version) for item in wanted.values()}
-    old = {row_id: key for row_id, key in present.items() if key not in wanted}
-    stale = []
-    for row_id, key in old.items():
-        before = store.prediction(key)
-        if before and (before.frame_id, before.model_version) in now:
-            stale.append((row_id, before.frame_id))
-    doubled = _doubles(present)
-    if not stale and not doubled:
-        return
-    corrected = _corrected_rows(client, report.project_id)
-    for row_id in [row_id for row_id, _ in stale] + doubled:
-        if row_id not in corrected:
-            client.delete_prediction(row_id)
-            present.pop(row_id)
-            report.predictions_replaced += 1
+def _stale_rows(
+    rows: Sequence[dict[str, Any]],
+    shown: dict[int, str],
+    wanted: dict[str, Prediction],
+    task_of: dict[str, int],
+) -> list[int]:
+    """Rows of ours that show what the same model said before of the same frame, or what an older row shows already.
+
+    Doubles come from Label Studio itself, when it asks the ML backend while predictions are pushed.
+    """
+    current = {(task_of[item.frame_id], item.model_version) for item in wanted.values()}
+    stale, seen = [], set()
+    for row in sorted(rows, key=lambda row: int(row["id"])):
+        key = shown.get(row["id"])
+        if key is None:
+            continue
+        is_superseded = key not in wanted and (row["task"], row["model_version"]) in current
+        if is_superseded or key in seen:
+            stale.append(int(row["id"]))
+        seen.add(key)
+    return stale
 
 
-def _doubles(present: dict[int, str]) -> list[int]:
-    """Rows that show a Prediction which an older row shows already: Label Studio asked the ML backend meanwhile."""
-    seen: set[str] = set()
-    doubles = []
-    for row_id in sorted(present):
-        if present[row_id] in seen:
-            doubles.append(row_id)
-        seen.add(present[row_id])
-    return doubles
-
-
-def _corrected_rows(client: Client, project_id: int) -> set[int]:
-    annotated = [task["id"] for task in client.tasks(project_id, "id", annotated=True)]
-    rows: set[int] = set()
+def _remove_uncorrected(client: Client, project_id: int, row_ids: Sequence[int]) -> int:
+    """Remove rows, but none that a reader has corrected: their annotation refers to it. Return how many."""
+    if not row_ids:
+        return 0
+    annotated = [int(task["id"]) for task in client.tasks(project_id, "id", annotated=True)]
+    corrected: set[int] = set()
     for chunk in _chunks(annotated, 100):
         for task in client.annotated_tasks(project_id, chunk):
-            rows |= {int(one["parent_prediction"]) for one in task["annotations"] if one.get("parent_prediction")}
-    return rows
+            corrected |= {
+                int(one["parent_prediction"]) for one in task["annotations"] if one.get("parent_prediction")
+            }
+    free = [row_id for row_id in row_ids if row_id not in corrected]
+    for row_id in free:
+        client.delete_prediction(row_id)
+    return len(free)
 
 
 def _show_newest(client: Client, project_id: int, model_version: str) -> None:

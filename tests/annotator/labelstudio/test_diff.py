@@ -36,7 +36,9 @@ def an_annotation(result: Any, **more: Any) -> dict[str, Any]:
 
 
 def read(result: Any, parent: Prediction | None = PREDICTION, **more: Any) -> tuple[Correction, list[ParseIssue]]:
-    return correction_from_annotation(an_annotation(result, **more), FRAME, parent, "anna")
+    correction, issues = correction_from_annotation(an_annotation(result, **more), FRAME, parent, "anna")
+    assert correction.issues == tuple(issues)  # what could not be used is kept with the correction
+    return correction, issues
 
 
 def sent() -> list[dict[str, Any]]:
