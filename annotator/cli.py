@@ -271,9 +271,8 @@ def doctor(workspace: Path) -> Result:
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: exit 0 done, 1 a clear one-line error, 2 usage."""
     try:
-        cli.main(args=arguments, prog_name="annotator", standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
+        # Without its standalone mode click returns the exit code, and leaves errors to us.
+        sys.exit(cli.main(args=arguments, prog_name="annotator", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
