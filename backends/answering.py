@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotator.labelstudio.tasks import frame_id_from_task, prompt_from_context
-
 from annotator import jobs
 from annotator.errors import AnnotatorError
 from annotator.frames import load_frame
 from annotator.labelstudio.regions import finding_to_regions, prediction_to_result
+from annotator.labelstudio.tasks import frame_id_from_task, prompt_from_context
 from annotator.schema import Backend, Frame, Prediction
 from annotator.store import Store
 

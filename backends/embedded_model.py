@@ -21,7 +21,8 @@ from annotator.schema import Ellipse
 from backends.embedded_boxes import BoxReading, read_boxes
 from backends.embedded_framing import Framing, Gray, around_ellipse, framed, letterbox
 from backends.embedded_head import HeadOutline, Map, outline_head
-from backends.networks import BoxNet, HeadNet, PlaneNet
+from backends.gradients import GradientRule, gradient_features
+from backends.networks import BoxNet, HeadNet, PlaneNet, PlanePair
 
 WEIGHT_FILES = ("head.safetensors", "boxes.safetensors", "planes.safetensors")
 FORMAT = 1
@@ -60,22 +61,23 @@ class HeadReader:
 class PlaneReader:
     """The members of the plane ensemble over one frame at a time."""
 
-    def __init__(self, members: Sequence[PlaneNet], size_wh: tuple[int, int], margin: float) -> None:
+    def __init__(self, members: Sequence[PlanePair], size_wh: tuple[int, int], margin: float) -> None:
         self.members = [_ready(member) for member in members]
         self.size_wh, self.margin = size_wh, margin
 
     @torch.inference_mode()
     def read(self, gray: Gray, ellipse: Ellipse | None) -> NDArray[np.float32]:
-        """Logits of the brain planes, averaged over all members and the four mirrorings of the head."""
-        upright = _mirrored(head_crop(gray, ellipse, self.size_wh, self.margin))
-        batch = torch.cat((upright, upright.flip(-2)))
-        return np.asarray(torch.stack([member(batch).mean(dim=0) for member in self.members]).mean(dim=0).numpy())
+        """Logits of the brain planes, averaged over all members, the head and its mirror image."""
+        batch = _mirrored(head_crop(gray, ellipse, self.size_wh, self.margin))
+        gradients = gradient_features(batch)
+        opinions = torch.stack([member(batch, gradients).mean(dim=0) for member in self.members])
+        return np.asarray(opinions.mean(dim=0).numpy())
 
 
 class EmbeddedModel:
     """Runs one frame at a time, so that a frame gets the same answer alone and in any batch."""
 
-    def __init__(self, settings: dict[str, Any], head: HeadNet, boxes: BoxNet, planes: Sequence[PlaneNet]) -> None:
+    def __init__(self, settings: dict[str, Any], head: HeadNet, boxes: BoxNet, planes: Sequence[PlanePair]) -> None:
         self.settings = settings
         self._head = HeadReader(head, tuple(settings["head"]["size_wh"]))
         self._boxes = _ready(boxes)
@@ -121,7 +123,7 @@ def load_model(folder: Path) -> EmbeddedModel:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BackendError(f"the embedded model in {folder} cannot be loaded ({reason}); train it anew") from error
-    return EmbeddedModel(settings, head, boxes, [member for member in planes if isinstance(member, PlaneNet)])
+    return EmbeddedModel(settings, head, boxes, [member for member in planes if isinstance(member, PlanePair)])
 
 
 def build_networks(settings: dict[str, Any]) -> tuple[HeadNet, BoxNet, nn.ModuleList]:
@@ -131,8 +133,13 @@ def build_networks(settings: dict[str, Any]) -> tuple[HeadNet, BoxNet, nn.Module
     return (
         HeadNet(tuple(head["widths"]), tuple(head["decoder_widths"]), len(head["views"])),
         BoxNet(tuple(boxes["widths"]), tuple(boxes["decoder_widths"]), typical_wh),
-        nn.ModuleList(PlaneNet(tuple(planes["widths"]), len(planes["planes"])) for _ in range(planes["members"])),
+        nn.ModuleList(_plane_pair(planes) for _ in range(planes["members"])),
     )
+
+
+def _plane_pair(planes: dict[str, Any]) -> PlanePair:
+    count = len(planes["planes"])
+    return PlanePair(PlaneNet(tuple(planes["widths"]), count), GradientRule(tuple(planes["size_wh"]), count))
 
 
 def content_hash(folder: Path) -> str:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backends.gradients import GradientRule
+
 
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, batch norm, ReLU."""
@@ -138,7 +140,7 @@ def _branch(width: int, width_out: int, bias: float) -> nn.Sequential:
 
 
 class PlaneNet(nn.Module):
-    """Brain plane from a head crop that is aligned and scaled by its ellipse."""
+    """Brain plane from a head crop that is aligned and scaled by its ellipse, by learnt features."""
 
     def __init__(self, widths: tuple[int, ...], planes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -150,6 +152,19 @@ class PlaneNet(nn.Module):
         even = (x - x.mean(dim=(2, 3), keepdim=True)) / (x.std(dim=(2, 3), keepdim=True) + 0.02)
         logits: Tensor = self.classifier(pooled(self.encoder(even)[-1]))
         return logits
+
+
+class PlanePair(nn.Module):
+    """Two opinions on the brain plane of a head crop, by learnt and by fixed features, in equal shares."""
+
+    def __init__(self, learnt: PlaneNet, fixed: GradientRule) -> None:
+        super().__init__()
+        self.learnt, self.fixed = learnt, fixed
+
+    def forward(self, x: Tensor, gradients: Tensor) -> Tensor:
+        """(N, 1, H, W) gray in 0..1 and its gradient features (N, F) to (N, planes): mean log probabilities."""
+        opinions = torch.stack((self.learnt(x), self.fixed(gradients)))
+        return opinions.log_softmax(dim=2).mean(dim=0)
 
 
 def enlarged(features: Tensor, like: Tensor) -> Tensor:

@@ -49,8 +49,8 @@ def as_image(image: Gray) -> Image:
 def varied(image: Gray, rng: Generator) -> Image:
     """The look of another machine, setting or operator: (H, W) uint8 to float32 in 0..1."""
     out = np.asarray(as_image(image) ** np.float32(np.exp(rng.uniform(-0.5, 0.5))), np.float32)
-    offset = np.float32(rng.uniform(-0.06, 0.06)) * (out > 0.01)
-    out = np.asarray(out * np.float32(rng.uniform(0.7, 1.3)) + offset, np.float32)
+    gain, offset = np.float32(rng.uniform(0.7, 1.3)), np.float32(rng.uniform(-0.06, 0.06))
+    out = np.asarray(out * gain + offset * (out > 0.01), np.float32)  # what is black stays black
     if rng.random() < 0.3:
         out = _speckled(out, rng)
     if rng.random() < 0.3:

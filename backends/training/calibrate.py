@@ -46,7 +46,8 @@ def calibrate(
     return {
         "head": platt(agreements, are_good),
         "boxes": _calibrate_boxes(model, validation),
-        "view_temperature": temperature(views),
+        # Hardly a view is wrong here, which must not make the tool surer than the network is.
+        "view_temperature": temperature(views, least=1.0),
         "plane_temperature": temperature(planes),
         "least_head_score": LEAST_HEAD_SCORE,
         "least_box_score": LEAST_BOX_SCORE,
@@ -74,11 +75,11 @@ def platt(values: Sequence[float], hits: Sequence[bool], strength: float = 0.05)
     return (float(weights[0]), float(weights[1]))
 
 
-def temperature(pairs: Sequence[tuple[Logits, int]]) -> float:
-    """The temperature in 0.5..5 under which the right classes are likeliest."""
+def temperature(pairs: Sequence[tuple[Logits, int]], least: float = 0.5) -> float:
+    """The temperature in `least`..5 under which the right classes are likeliest."""
     if not pairs:
         return 1.0
-    steps = np.geomspace(0.5, 5.0, 60)
+    steps = np.geomspace(least, 5.0, 60)
     costs = [-sum(np.log(softmax(logits / step)[right] + 1e-12) for logits, right in pairs) for step in steps]
     return float(steps[int(np.argmin(costs))])
 

@@ -18,7 +18,8 @@ development only: not a medical device, not for clinical use.** A sonographer ch
 - Boxes of nine first-trimester structures, at most one each: {structures}.
 
 ## What the scores mean
-They are calibrated on the validation split; planes also on training frames that a member of the ensemble left out.
+They are calibrated on the validation split; planes also on the training frames that each member of the ensemble
+left out.
 - Box: the probability that it matches a sonographer's box of that structure with IoU >= 0.5.
 - Head: the probability that its mask reaches Dice >= 0.95 with a sonographer's ellipse.
 - Plane: the probability that the named plane is the right one.
@@ -38,9 +39,10 @@ No weights from elsewhere were used. The weights are under the licence of this r
 ## Networks
 {networks}
 Head: a U-Net at {head_size} with a classifier of the kind of frame; the ellipse is fitted to its map by least
-squares. Boxes: centre heat maps and sides at {box_size}, stride 4. Planes: {members} small classifiers of the
-head laid straight by its ellipse, started from the head's encoder, each trained without a fold of the subjects.
-Every answer is averaged over mirror images.
+squares. Boxes: centre heat maps and sides at {box_size}, stride 4. Planes: the head is laid straight by its
+ellipse and read by {members} pairs of a small network, started from the head's encoder, and a linear rule over
+oriented gradients; each pair was trained without a fold of the subjects. Every answer is averaged over the frame
+and its mirror image.
 
 ## Figures on the validation split
 Other subjects than those trained on. 95 % intervals from resampling subjects; n counts frames, for single
@@ -57,6 +59,7 @@ structures boxes.
   other anatomy were never seen and may well be taken for a head or a profile.
 - The planes were learnt from {plane_frames} frames of few patients; transthalamic and transventricular planes
   pass into each other and are confused most.
+- Heads of the first trimester are rare in HC18; where the skull is hardly echogenic the outline can be far off.
 - Few hospitals and mostly one maker's machines; no abnormal anatomy was selected; no twins.
 - Head ellipses follow the outer skull also where shadow or the sector's edge hides it: there they are a guess.
 - Absent nasal bone is a clinical finding; a missing box here is none.
@@ -94,7 +97,7 @@ def _rows(figures: dict[str, Any], crossed: dict[str, Any]) -> list[str]:
     named = {
         "head Dice, mean per frame": figures["head_dice"],
         "accuracy among the brain planes": figures["brain_plane_accuracy"],
-        "the same, single members on training subjects they never saw": crossed,
+        "the same, single pairs on training subjects they never saw": crossed,
         "accuracy, brain or first trimester": figures["brain_or_first_trimester_accuracy"],
         **{f"AP@.50 {name}": figure for name, figure in figures["ap50"].items()},
     }

@@ -40,14 +40,14 @@ from backends.training.plane_task import PlaneSettings
 
 @dataclass(frozen=True)
 class EmbeddedSettings:
-    """Every number that shapes the model. """
+    """Every number that shapes the model."""
 
     head: HeadSettings = field(default_factory=HeadSettings)
     head_schedule: Schedule = field(default=Schedule(40, 16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
     boxes: BoxSettings = field(default_factory=BoxSettings)
     boxes_schedule: Schedule = field(default=Schedule(50, 16, learning_rate=2e-3, weight_decay=0.02, ema=0.995))
     planes: PlaneSettings = field(default_factory=PlaneSettings)
-    planes_schedule: Schedule = field(default=Schedule(110, 16, learning_rate=2e-3, weight_decay=0.05, ema=0.98))
+    planes_schedule: Schedule = field(default=Schedule(70, 16, learning_rate=2e-3, weight_decay=0.05, ema=0.98))
 
 
 DEFAULTS = EmbeddedSettings()

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backends.embedded_model import HeadReader, PlaneReader
-from backends.networks import HeadNet, PlaneNet
+from backends.networks import HeadNet, PlaneNet, PlanePair
 from backends.training.data import Example
+from backends.training.gradient_rule import fit_gradients
 from backends.training.loop import Row, Schedule, fit
 from backends.training.measure import mean_figure
 from backends.training.plane_task import Head, PlaneSettings, PlaneTask, folds
@@ -50,8 +51,9 @@ def fit_ensemble(
     for number, fold in enumerate(folds(heads, settings.members, seed)):
         kept = [head for head in heads if head not in fold]
         task = PlaneTask(kept, settings, schedule.batch, number, encoder)
-        member, rows = fit(task, schedule, seed, checkpoints / f"{task.name}.ckpt")
-        assert isinstance(member, PlaneNet)
+        learnt, rows = fit(task, schedule, seed, checkpoints / f"{task.name}.ckpt")
+        assert isinstance(learnt, PlaneNet)
+        member = PlanePair(learnt, fit_gradients(kept, settings))
         reader = PlaneReader([member], settings.size_wh, settings.margin)
         ensemble.members.append(member)
         ensemble.rows.extend(rows)

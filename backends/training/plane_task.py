@@ -22,9 +22,10 @@ from backends.training.loop import Batch
 
 @dataclass(frozen=True)
 class PlaneSettings:
-    """The plane networks, their grid, and how far its crops are varied; a head may lie any way round.
+    """The plane networks, their grid, and how far its crops are varied.
 
-    `mixup` is the concentration of the blends of Zhang et al. 2018 (arXiv:1710.09412).
+    A head may face left or right, but is never turned upside down: the half away from the probe is the clear
+    one, and the lateral ventricle is sought there. `ridge` holds the weights of the gradients' linear rule down.
     """
 
     size_wh: tuple[int, int] = (128, 104)
@@ -33,8 +34,8 @@ class PlaneSettings:
     members: int = 5
     dropout: float = 0.3
     smoothing: float = 0.05
-    mixup: float = 0.2
-    jitter: Jitter = field(default=Jitter(12, zoom=(0.88, 1.12), aspect=0.08, shift=0.05, flip_y=True))
+    ridge: float = 3e-4
+    jitter: Jitter = field(default=Jitter(12, zoom=(0.88, 1.12), aspect=0.08, shift=0.05))
 
 
 @dataclass(frozen=True)
@@ -75,24 +76,18 @@ class PlaneTask:
         return network
 
     def batches(self, rng: Generator) -> Iterator[Batch]:
-        """Yield crops (N, 1, H, W), each blended with another one, and shares (N, planes) to match."""
+        """Yield crops (N, 1, H, W) and planes (N,)."""
         order = rng.permutation(len(self.heads))
         for start in range(0, self.steps * self.batch, self.batch):
             heads = [self.heads[i] for i in order[start : start + self.batch]]
             crops = torch.from_numpy(np.stack([self._draw(head, rng) for head in heads])[:, None])
-            shares = functional.one_hot(torch.tensor([head.plane for head in heads]), len(BRAIN_PLANES)).float()
-            share = float(rng.beta(self.settings.mixup, self.settings.mixup))
-            other = torch.from_numpy(rng.permutation(len(heads)))
-            blended = share * crops + (1 - share) * crops[other]
-            yield (
-                blended.contiguous(memory_format=torch.channels_last),
-                share * shares + (1 - share) * shares[other],
-            )
+            planes = torch.tensor([head.plane for head in heads])
+            yield crops.contiguous(memory_format=torch.channels_last), planes
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy with smoothed labels, since neighbouring planes pass into each other."""
-        crops, shares = batch
-        return functional.cross_entropy(network(crops), shares, label_smoothing=self.settings.smoothing)
+        crops, planes = batch
+        return functional.cross_entropy(network(crops), planes, label_smoothing=self.settings.smoothing)
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         """Nothing: too few validation frames to follow a curve by; the left-out folds are judged at the end."""

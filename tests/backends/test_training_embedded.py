@@ -39,7 +39,7 @@ MICRO = EmbeddedSettings(
     head_schedule=Schedule(2, batch=4, learning_rate=1e-3, weight_decay=0.01, ema=0.9),
     boxes=BoxSettings((96, 64), (4, 4, 6, 6, 8), (6, 4, 4), 2),
     boxes_schedule=Schedule(2, batch=4, learning_rate=1e-3, weight_decay=0.01, ema=0.9),
-    planes=PlaneSettings(SIZE_WH, 1.1, (4, 4, 6, 6), members=2, mixup=0.5),
+    planes=PlaneSettings(SIZE_WH, 1.1, (4, 4, 6, 6), members=2),
     planes_schedule=Schedule(2, batch=4, learning_rate=1e-3, weight_decay=0.01, ema=0.9),
 )
 
