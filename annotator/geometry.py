@@ -87,13 +87,22 @@ def _drop_straight(corners: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def ellipse_to_mask(ellipse: Ellipse, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill the pixels whose centre lies inside the ellipse; parts outside the frame are cut off."""
+    """Fill the pixels whose centre lies inside the ellipse; parts outside the frame are cut off.
+
+    Each row is one interval: where a x^2 + 2 b x y + c y^2 <= 1 holds, with x and y counted from the centre.
+    """
     width, height = size_wh
-    dx = np.arange(width)[None, :] + 0.5 - ellipse.cx
-    dy = np.arange(height)[:, None] + 0.5 - ellipse.cy
-    angle = np.deg2rad(ellipse.angle_deg)
-    along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
-    return np.asarray((along / ellipse.rx) ** 2 + (across / ellipse.ry) ** 2 <= 1.0)
+    cosine, sine = np.cos(np.deg2rad(ellipse.angle_deg)), np.sin(np.deg2rad(ellipse.angle_deg))
+    a = (cosine / ellipse.rx) ** 2 + (sine / ellipse.ry) ** 2
+    b = cosine * sine * (ellipse.rx**-2 - ellipse.ry**-2)
+    c = (sine / ellipse.rx) ** 2 + (cosine / ellipse.ry) ** 2
+    y = np.arange(height) + 0.5 - ellipse.cy
+    inside = (b * y) ** 2 - a * (c * y**2 - 1)
+    half = np.sqrt(np.maximum(inside, 0)) / a
+    middle = ellipse.cx - b * y / a
+    x = np.arange(width) + 0.5
+    within = (x >= (middle - half)[:, None]) & (x <= (middle + half)[:, None])
+    return np.asarray(within & (inside >= 0)[:, None])
 
 
 def ellipse_to_box_xyxy(ellipse: Ellipse) -> BoxXyxy:

@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     labelstudio_port: int = Field(default=8080, ge=1, le=65535)
     backend_port: int = Field(default=9090, ge=1, le=65535)
     batch_size: int = Field(default=8, ge=1, le=256, description="frames a model sees at once")
-    threads: int = Field(default=2, ge=1, description="processor threads a model may use")
+    threads: int = Field(default=2, ge=1, description="frames side by side, a processor thread each")
     max_pixels: int = Field(default=50_000_000, ge=1, description="larger images are refused")
     predict_seconds: float = Field(default=80.0, gt=0, lt=100, description="Label Studio gives up at 100 s")
 

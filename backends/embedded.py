@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import torch
 
 from annotator.geometry import clip_box_xyxy, ellipse_to_mask, mask_to_rle, rle_to_box_xyxy
 from annotator.schema import Finding, LoadedFrame, ModelVersion, Prediction, Prompt
@@ -29,8 +32,10 @@ class EmbeddedBackend:
 
     name = "embedded"
 
-    def __init__(self, folder: Path = SHIPPED_WEIGHTS) -> None:
+    def __init__(self, folder: Path = SHIPPED_WEIGHTS, *, threads: int = 1) -> None:
         self._model = load_model(folder)
+        # Frames side by side, one thread each: threads within an operation wait for each other on a busy machine.
+        self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self._calibration = Calibration.from_settings(self._model.settings["calibration"])
         digest = content_hash(folder)
         self.model = ModelVersion(
@@ -44,7 +49,7 @@ class EmbeddedBackend:
 
     def predict(self, batch: Sequence[LoadedFrame]) -> list[Prediction]:
         """Return one Prediction a frame; a frame's answer does not depend on the others in the batch."""
-        return [self._predict_one(loaded) for loaded in batch]
+        return list(self._pool.map(self._predict_one, batch))
 
     def prompt(self, loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
         """Outline the head that the prompt points at; nothing for other structures, or where no head fits."""

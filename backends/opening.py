@@ -22,8 +22,8 @@ def open_backend(name: str, *, threads: int) -> Backend:
 
     from backends.embedded import EmbeddedBackend
 
-    torch.set_num_threads(threads)
-    return EmbeddedBackend()
+    torch.set_num_threads(1)
+    return EmbeddedBackend(threads=threads)
 
 
 def backend_factory(name: str, *, threads: int) -> Callable[[], Backend]:
