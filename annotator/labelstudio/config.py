@@ -25,10 +25,12 @@ TOOL_KEYS = frozenset("behkmopruvw")  # Label Studio's own: brush, eraser, pan, 
 _TAKEN = {f"shift+{key}" for key in "12r"} | {f"alt+{key}" for key in "adefhlmr"}
 _ROUND = ("Brain", "cardiac", "thorax", "fetal_head")  # measured as ellipses, so the plain key draws one
 
+# The toolbar comes after the image is fitted; room kept for it from the start keeps the whole frame in sight.
 _STYLE = """
 .fada-page { display: flex; align-items: flex-start; gap: 10px; }
 .fada-side { flex: 0 0 210px; max-height: 84vh; overflow-y: auto; }
-.fada-stage { flex: 1 1 auto; min-width: 0; }
+.fada-stage { flex: 1 1 auto; min-width: 0; padding-right: 50px; }
+.fada-stage .lsf-toolbar { margin-right: -50px; }
 .fada-side h1, .fada-side h2, .fada-side h3, .fada-side h4, .fada-side h5, .fada-side h6 {
   font-size: 13px !important; line-height: 1.3 !important; margin: 0 0 4px !important; font-weight: 500;
   flex-basis: 100%; }

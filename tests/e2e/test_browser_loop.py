@@ -128,6 +128,7 @@ def test_what_a_sonographer_deletes_and_moves_in_the_browser_is_exactly_what_the
     page.wait_for_timeout(3000)
     keep_screenshot(page, "tasks")
     before = open_task(page, loop, task_id)
+    assert page.evaluate("Htx.annotationStore.selected.names.get('image').zoomScale") == 1  # all of the frame shows
     keep_screenshot(page, "predicted")
 
     palate, nt = named(before, "palate"), named(before, "NT")
