@@ -67,11 +67,15 @@ class PlaneReader:
 
     @torch.inference_mode()
     def read(self, gray: Gray, ellipse: Ellipse | None) -> NDArray[np.float32]:
-        """Logits of the brain planes, averaged over all members, the head and its mirror image."""
+        """Logarithms of the members' mean probabilities of the brain planes, over the head and its mirror image.
+
+        Probabilities are averaged, not logits, after Lakshminarayanan et al. 2017 (arXiv:1612.01474): one member
+        that is very sure does not outvote the others.
+        """
         batch = _mirrored(head_crop(gray, ellipse, self.size_wh, self.margin))
         gradients = gradient_features(batch)
         opinions = torch.stack([member(batch, gradients).mean(dim=0) for member in self.members])
-        return np.asarray(opinions.mean(dim=0).numpy())
+        return np.asarray(opinions.softmax(dim=-1).mean(dim=0).log().numpy())
 
 
 class EmbeddedModel:

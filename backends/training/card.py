@@ -58,7 +58,9 @@ structures boxes.
 - "Other" was learnt from made frames only (patches of texture, scrambled tiles, grain, drawings): real views of
   other anatomy were never seen and may well be taken for a head or a profile.
 - The planes were learnt from {plane_frames} frames of few patients; transthalamic and transventricular planes
-  pass into each other and are confused most.
+  pass into each other and are confused most. 27 validation frames cannot tell variants of the ensemble apart, and
+  averaging its probabilities was settled on with their figure known (averaging logits: one frame fewer): trust
+  the figure on subjects that were left out.
 - Heads of the first trimester are rare in HC18; where the skull is hardly echogenic the outline can be far off.
 - Few hospitals and mostly one maker's machines; no abnormal anatomy was selected; no twins.
 - Head ellipses follow the outer skull also where shadow or the sector's edge hides it: there they are a guess.
