@@ -1,6 +1,6 @@
 """Predictions against a reference, by independent judges, each figure with n and a 95% interval by subject."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,8 +130,7 @@ def _with_interval(
     cases: Sequence[Case], statistic: Callable[[NDArray[np.intp] | None], float], seed: int
 ) -> Figure:
     """Add a percentile bootstrap interval, resampling subjects with all their frames."""
-    units: Mapping[str, list[int]] = {}
-    grouped: dict[str, list[int]] = dict(units)
+    grouped: dict[str, list[int]] = {}
     for place, case in enumerate(cases):
         grouped.setdefault(case.unit, []).append(place)
     members = [np.array(places, np.intp) for places in grouped.values()]
