@@ -1,5 +1,7 @@
 """`annotator demo`: the whole loop on this machine, for a person to try or, with --check, by itself."""
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -158,7 +160,7 @@ def free_port() -> int:
 
 def _welcome(workspace: Path, running: Running) -> None:
     login, backend = credentials.load(workspace), backend_login.backend_login(workspace)
-    option = "" if workspace == Path("workspace") else f" --workspace {workspace}"
+    typed = _program() + ("" if workspace == Path("workspace") else f" --workspace {workspace}")
     say(
         f"""
     Everything is running.   {DISCLAIMER}
@@ -171,11 +173,16 @@ def _welcome(workspace: Path, running: Running) -> None:
     Correct        open a task: drag, relabel or delete an outline, choose the plane, press Submit.
                    A click or a box with a smart tool on a head outlines that head.
     Come back      corrections arrive by themselves; to fetch them by hand:
-                   annotator{option} labelstudio pull
-    Export         annotator{option} export coco corrected/
+                   {typed} labelstudio pull
+    Export         {typed} export coco corrected/
     Stop           Ctrl+C; the workspace is kept, and the same command goes on with it
 """
     )
+
+
+def _program() -> str:
+    """What to type to run this program from here."""
+    return "annotator" if shutil.which("annotator") else os.path.relpath(sys.argv[0])
 
 
 def _wait_for_interrupt() -> None:
