@@ -11,9 +11,7 @@ def heads(findings: tuple[Finding, ...]) -> list[Finding]:
     return [finding for finding in findings if finding.structure == "Brain"]
 
 
-def test_every_simulated_head_of_the_demo_is_outlined_with_dice_of_nine_tenths_and_every_kind_of_frame_is_told() -> (
-    None
-):
+def test_every_simulated_head_is_outlined_with_dice_0_9_and_every_kind_of_frame_is_told() -> None:
     simulated = list(simulated_frames(24, seed=0))
     model = open_backend("embedded", threads=2)
     predictions = model.predict([LoadedFrame(frame, pixels) for pixels, frame, _ in simulated])
