@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -97,18 +98,12 @@ async def _json_body(request: Request) -> dict[str, Any]:
             raise HTTPException(413, f"the body is larger than {LARGEST_BODY_BYTES // 2**20} MiB")
         chunks.append(chunk)
     try:
-        body = await run_in_threadpool(_parse, b"".join(chunks))
+        body = await run_in_threadpool(orjson.loads, b"".join(chunks))
     except ValueError:
         raise HTTPException(400, "the body is not JSON") from None
     if not isinstance(body, dict):
         raise HTTPException(400, "the body is not a JSON object")
     return body
-
-
-def _parse(content: bytes) -> Any:
-    import orjson
-
-    return orjson.loads(content)
 
 
 def _note_webhook(links: Links, body: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ With ANNOTATOR_SCREENSHOTS=DIR the screens of the run (simulated frames) are kep
 import base64
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from pycocotools.coco import COCO
 
 from annotator.commands.backend_login import backend_login
@@ -29,11 +28,11 @@ from annotator.labelstudio.environment import is_installed
 from annotator.schema import Change, Correction
 from annotator.settings import read_settings
 from annotator.store import Store
+from tests.browser import READY, logged_in
 from tests.builders import require
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
 
-READY = "window.Htx?.annotationStore?.selected?.regionStore.regions.length > 0"
 REGIONS = "Htx.annotationStore.selected.results.map(result => result.serialize())"
 # Where the middle of a region is on the screen: percent of the image -> stage -> zoom -> page.
 ON_SCREEN = """id => {
@@ -66,20 +65,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 
 @pytest.fixture(scope="module")
 def page(loop: Loop) -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require(chromium is not None, "Chromium: install your system's package 'chromium'")
-    login = credentials.load(loop.workspace)
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.goto(f"{loop.running.labelstudio_url}/user/login")
-        opened.fill("input[name=email]", login.username)
-        opened.fill("input[name=password]", login.password)
-        opened.click("button[type=submit]")
-        opened.wait_for_function("!location.pathname.startsWith('/user/login')")
+    with logged_in(loop.running.labelstudio_url, credentials.load(loop.workspace)) as opened:
         yield opened
-        browser.close()
 
 
 def keep_screenshot(page: Page, name: str) -> None:

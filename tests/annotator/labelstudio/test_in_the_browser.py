@@ -1,12 +1,11 @@
 """What the editor in the browser does to our regions: nothing, unless the reader does; and no word to strangers."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from annotator.frames import FrameFacts, make_frame, save_pixels
 from annotator.geometry import rle_to_mask
@@ -18,11 +17,10 @@ from annotator.labelstudio.push import push
 from annotator.schema import Change, Correction, Origin
 from annotator.store import Links, Store
 from tests.annotator.labelstudio.shapes import SIZE_WH, every_shape, predict_every_shape
-from tests.builders import require, some_pixels
+from tests.browser import READY, logged_in
+from tests.builders import some_pixels
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
-
-READY = "window.Htx?.annotationStore?.selected?.regionStore.regions.length > 0"
 
 # Where a point in percent of the image is on the screen: image -> stage -> zoom -> page.
 ON_SCREEN = """([x, y]) => {
@@ -48,19 +46,8 @@ def client(labelstudio_workspace: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def page(labelstudio_workspace: Path, client: Client) -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    require(chromium is not None, "Chromium: install your system's package 'chromium'")
-    login = credentials.load(labelstudio_workspace)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.goto(f"{client.url}/user/login")
-        opened.fill("input[name=email]", login.username)
-        opened.fill("input[name=password]", login.password)
-        opened.click("button[type=submit]")
-        opened.wait_for_function("!location.pathname.startsWith('/user/login')")
+    with logged_in(client.url, credentials.load(labelstudio_workspace)) as opened:
         yield opened
-        browser.close()
 
 
 def open_a_frame(store: Store, client: Client, page: Page, title: str, seed: int) -> None:
