@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,7 @@ class Finding(Record):
     rotated_box: RotatedBox | None = None
     keypoints: tuple[Keypoint, ...] = ()
     score: Score | None = None
+    removed_mass: Score | None = Field(default=None, description="probability that a constraint took from it")
     origin: Origin = Origin.PREDICTION
     parent_finding_id: str | None = None
 
@@ -170,6 +171,14 @@ class ParseIssue(Record):
     excerpt: str = ""
 
 
+class Inconsistency(Record):
+    """The text and the geometry of one prediction disagree about a structure."""
+
+    structure: StructureName
+    kind: Literal["named_not_found", "found_not_named", "found_but_denied"]
+    evidence: str = Field(default="", description="the words, with the field they stand in")
+
+
 class Prediction(Record):
     """What one model version said about one frame."""
 
@@ -181,7 +190,13 @@ class Prediction(Record):
     plane_score: Score | None = None
     interpretation: Interpretation | None = None
     mapping_tier: str | None = None
+    mapping_evidence: tuple[str, ...] = ()
+    asked_for: dict[str, tuple[StructureName, ...]] = Field(default_factory=dict, description="per phase")
+    inconsistencies: tuple[Inconsistency, ...] = ()
     issues: tuple[ParseIssue, ...] = ()
+    provenance: dict[str, str | int | float | None] = Field(
+        default_factory=dict, description="hashes of profile, weights, adapter; seed; decoding"
+    )
     raw_texts: dict[str, str] = Field(default_factory=dict)
     seconds: dict[str, Seconds] = Field(default_factory=dict, description="per phase")
     created_at: datetime = Field(default_factory=utc_now)
@@ -233,8 +248,14 @@ class Correction(Record):
         return self
 
 
+GUIDED = "+guided"
+
+
 class ModelVersion(Record):
-    """One set of weights; its name ends in the hash of its content, so that equal names mean equal weights."""
+    """One set of weights; its name ends in the hash of its content, so that equal names mean equal weights.
+
+    The suffix `+guided` marks answers to what a reader chose to look for: they are no pre-annotation.
+    """
 
     name: str
     backend: str
@@ -277,6 +298,10 @@ class Backend(Protocol):
 
     def predict(self, batch: Sequence[LoadedFrame]) -> list[Prediction]:
         """Return one Prediction a frame, in order."""
+        ...
+
+    def look_for(self, loaded: LoadedFrame, detect: Sequence[str], segment: Sequence[str]) -> Prediction:
+        """Return a Prediction of only the structures that a person chose."""
         ...
 
     def prompt(self, loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
