@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from annotator.geometry import clip_box_xyxy, ellipse_to_mask, mask_to_rle, rle_to_box_xyxy
-from annotator.schema import Finding, LoadedFrame, ModelVersion, Prediction, Prompt
+from annotator.schema import Finding, LoadedFrame, ModelVersion, ParseIssue, Prediction, Prompt
 from annotator.taxonomy import FIRST_TRIMESTER_PLANE, OTHER_PLANE
 from backends.embedded_boxes import BoxReading
 from backends.embedded_framing import Gray, to_gray
@@ -50,6 +50,20 @@ class EmbeddedBackend:
     def predict(self, batch: Sequence[LoadedFrame]) -> list[Prediction]:
         """Return one Prediction a frame; a frame's answer does not depend on the others in the batch."""
         return list(self._pool.map(self._predict_one, batch))
+
+    def look_for(self, loaded: LoadedFrame, detect: Sequence[str], segment: Sequence[str]) -> Prediction:
+        """Return the findings among those that it knows; what it was never trained on is named as an issue."""
+        prediction = self._predict_one(loaded)
+        chosen = {*detect, *segment}
+        unknown = sorted(chosen - {*self.structures, HEAD})
+        issues = tuple(ParseIssue(phase="detect", reason="not_known_to_model", excerpt=name) for name in unknown)
+        return prediction.model_copy(
+            update={
+                "findings": tuple(item for item in prediction.findings if item.structure in chosen),
+                "asked_for": {"detect": tuple(detect), "segment": tuple(segment)},
+                "issues": issues,
+            }
+        )
 
     def prompt(self, loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
         """Outline the head that the prompt points at; nothing for other structures, or where no head fits."""

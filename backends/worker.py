@@ -46,6 +46,11 @@ def _predict(batch: Sequence[LoadedFrame]) -> list[Prediction]:
     return _model.predict(batch)
 
 
+def _look_for(loaded: LoadedFrame, detect: Sequence[str], segment: Sequence[str]) -> Prediction:
+    assert _model is not None
+    return _model.look_for(loaded, detect, segment)
+
+
 def _prompt(loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
     assert _model is not None
     return _model.prompt(loaded, prompt)
@@ -65,6 +70,10 @@ class Worker:
     def predict(self, batch: Sequence[LoadedFrame]) -> list[Prediction]:
         """Ask for a batch; BackendError where the model fails, dies or takes longer than allowed."""
         return self._ask(_predict, list(batch))
+
+    def look_for(self, loaded: LoadedFrame, detect: Sequence[str], segment: Sequence[str]) -> Prediction:
+        """Ask for what a person chose; BackendError as above."""
+        return self._ask(_look_for, loaded, list(detect), list(segment))
 
     def prompt(self, loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
         """Ask what a prompt points at; BackendError as above."""

@@ -9,7 +9,7 @@ import time
 from annotator.frames import FrameFacts, make_frame
 from annotator.phantom import simulate_set
 from annotator.schema import LoadedFrame
-from backends.opening import open_backend
+from backends.opening import BackendChoice, open_backend
 
 FRAMES = 24
 
@@ -20,7 +20,7 @@ def main() -> None:
         LoadedFrame(make_frame(phantom.pixels, f"{number}.png", FrameFacts(simulated=True)), phantom.pixels)
         for number, phantom in enumerate(simulate_set(FRAMES, seed=0))
     ]
-    model = open_backend("embedded", threads=2)
+    model = open_backend(BackendChoice(), threads=2)
     model.predict(loaded[:2])
     singles = []
     for one in loaded:

@@ -89,6 +89,11 @@ class ScriptedBackend:
         self.asked.append([loaded.frame.source_file for loaded in batch])
         return self._answer(batch)  # type: ignore[no-any-return]
 
+    def look_for(self, loaded: LoadedFrame, detect: Sequence[str], segment: Sequence[str]) -> Prediction:
+        return a_prediction(
+            loaded.frame, "scripted-1", asked_for={"detect": tuple(detect), "segment": tuple(segment)}
+        )
+
     def prompt(self, loaded: LoadedFrame, prompt: Prompt) -> list[Finding]:
         return []
 

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -20,7 +21,7 @@ from annotator.cli import DISCLAIMER, Result
 from annotator.commands import backend_login
 from annotator.commands import labelstudio as labelstudio_commands
 from annotator.commands.importing import add_simulated_frames, import_images
-from annotator.commands.models import open_backend, run_preannotation
+from annotator.commands.models import as_arguments, chosen, open_backend, run_preannotation
 from annotator.commands.workspace import opened, say
 from annotator.errors import AnnotatorError, InputError
 from annotator.labelstudio import credentials, environment, process
@@ -39,12 +40,14 @@ class Running:
     backend_url: str
 
 
-def run_demo(workspace: Path, paths: Sequence[Path], no_browser: bool, check: bool) -> Result:
+def run_demo(
+    workspace: Path, paths: Sequence[Path], no_browser: bool, check: bool, choice: Mapping[str, Any]
+) -> Result:
     """Set everything up; then wait for a person to finish, or check the loop and stop all."""
     settings = read_settings()
     signal.signal(signal.SIGTERM, _interrupt)
     if not check:
-        with running_loop(workspace, paths, settings) as running:
+        with running_loop(workspace, paths, settings, choice) as running:
             _welcome(workspace, running)
             if not no_browser:
                 webbrowser.open(running.project_url)
@@ -56,25 +59,28 @@ def run_demo(workspace: Path, paths: Sequence[Path], no_browser: bool, check: bo
         if not (workspace / "annotator.db").exists() and workspace == Path("workspace"):
             workspace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="annotator-check-")))
         settings = settings.model_copy(update={"labelstudio_port": free_port(), "backend_port": free_port()})
-        running = stack.enter_context(running_loop(workspace, paths, settings))
+        running = stack.enter_context(running_loop(workspace, paths, settings, choice))
         return check_loop(workspace, running.labelstudio_url)
 
 
 @contextmanager
-def running_loop(workspace: Path, paths: Sequence[Path], settings: Settings) -> Iterator[Running]:
+def running_loop(
+    workspace: Path, paths: Sequence[Path], settings: Settings, choice: Mapping[str, Any]
+) -> Iterator[Running]:
     """Frames, predictions, a filled Label Studio and the ML backend connected to it; all stopped at the end."""
     _step(1, "frames")
     _fill(workspace, paths, settings)
-    _step(2, "pre-annotation by the embedded model")
+    backend = chosen(choice)
+    _step(2, f"pre-annotation by the {backend.backend} model")
     with opened(workspace, settings) as store:
-        run_preannotation(store, open_backend("embedded", settings), settings)
+        run_preannotation(store, open_backend(backend, settings), settings)
     _step(3, "Label Studio")
     environment.install(settings.labelstudio_env, say)
     was_running = process.status(workspace).running
     server = process.start(workspace, settings.labelstudio_env, settings.labelstudio_port, say)
     try:
         _step(4, "the ML backend")
-        with _served(workspace, settings) as backend_url, opened(workspace, settings) as store:
+        with _served(workspace, settings, choice) as backend_url, opened(workspace, settings) as store:
             _step(5, "project, tasks and predictions")
             project_url = labelstudio_commands.connect_workspace(store, backend_url).project_url
             say(labelstudio_commands.push(workspace, None, None).text)
@@ -112,7 +118,7 @@ def _fill(workspace: Path, paths: Sequence[Path], settings: Settings) -> None:
 
 
 @contextmanager
-def _served(workspace: Path, settings: Settings) -> Iterator[str]:
+def _served(workspace: Path, settings: Settings, choice: Mapping[str, Any]) -> Iterator[str]:
     """Run `annotator serve` beside this process; AnnotatorError with its last line where it does not come up."""
     log = workspace / "logs" / "backend.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -120,13 +126,13 @@ def _served(workspace: Path, settings: Settings) -> Iterator[str]:
     command = [sys.executable, "-m", "annotator.cli", "--workspace", str(workspace), "serve"]
     with log.open("ab") as stream:
         server = subprocess.Popen(
-            [*command, "--port", str(settings.backend_port)],
+            [*command, "--port", str(settings.backend_port), *as_arguments(choice)],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
         )
     try:
-        _wait_until_up(server, url, log)
+        wait_until_up(server, url, log)
         yield url
     finally:
         server.terminate()
@@ -136,7 +142,8 @@ def _served(workspace: Path, settings: Settings) -> Iterator[str]:
             server.kill()
 
 
-def _wait_until_up(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def wait_until_up(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    """Wait for a server's /health; AnnotatorError with its last line where it ends or does not answer in time."""
     deadline = time.monotonic() + SERVE_LIMIT_S
     while time.monotonic() < deadline:
         if server.poll() is not None:

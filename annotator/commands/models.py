@@ -1,6 +1,11 @@
 """`preannotate`, `evaluate` and `train`: what needs a model."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr, ValidationError
 
 from annotator import jobs
 from annotator.cli import Result
@@ -10,22 +15,60 @@ from annotator.schema import Backend
 from annotator.settings import Settings, read_settings
 from annotator.store import Store
 
+if TYPE_CHECKING:
+    from backends.opening import BackendChoice
 
-def open_backend(name: str, settings: Settings) -> Backend:
-    """Load a model in this process, by its backend's name."""
+
+def chosen(choice: Mapping[str, Any]) -> "BackendChoice":
+    """Make the command line's options a BackendChoice; InputError names the one that cannot be used."""
+    from backends.opening import BackendChoice
+
+    key = _key_for(choice["url"])
+    try:
+        return BackendChoice(**choice, api_key=SecretStr(key) if key else None)
+    except ValidationError as error:
+        raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _key_for(url: str | None) -> str | None:
+    """Return the key that was meant for `url`: a provider's own variable never goes to another address."""
+    from backends.catalog import catalog
+
+    for provider in catalog().providers.values() if url else ():
+        if provider.base_url and provider.key_variable and str(url).startswith(provider.base_url):
+            return os.environ.get(provider.key_variable) or os.environ.get("ANNOTATOR_REMOTE_API_KEY")
+    return os.environ.get("ANNOTATOR_REMOTE_API_KEY") if url else None
+
+
+def as_arguments(choice: Mapping[str, Any]) -> list[str]:
+    """Write a choice as the options that another command takes."""
+    arguments = []
+    for key, value in choice.items():
+        option = "--4bit" if key == "four_bit" else f"--{key.replace('_', '-')}"
+        if value is True:
+            arguments.append(option)
+        elif value not in (None, False):
+            arguments += [option, str(value)]
+    return arguments
+
+
+def open_backend(choice: "BackendChoice", settings: Settings) -> Backend:
+    """Load a model in this process."""
     from backends import opening
 
-    return opening.open_backend(name, threads=settings.threads)
+    return opening.open_backend(choice, threads=settings.threads)
 
 
-def preannotate_frames(workspace: Path, backend: str, limit: int | None, split: str | None, redo: bool) -> Result:
+def preannotate_frames(
+    workspace: Path, choice: Mapping[str, Any], limit: int | None, split: str | None, redo: bool
+) -> Result:
     """Run the frames that lack a prediction of this model version, or all with `redo`."""
-    settings = read_settings()
+    settings, backend = read_settings(), chosen(choice)
     with opened(workspace, settings) as store:
         report = run_preannotation(store, open_backend(backend, settings), settings, limit, split, redo)
     document = {
         "job": report.job_id,
-        "backend": backend,
+        "backend": backend.backend,
         "model_version": report.target,
         **report.counts,
         "failures": report.failures,
@@ -58,11 +101,11 @@ def run_preannotation(
             return jobs.run_job(store, job_id, model, batch_size=settings.batch_size, on_done=bar.update)
 
 
-def evaluate_backend(workspace: Path, backend: str, against: str, split: str | None) -> Result:
+def evaluate_backend(workspace: Path, choice: Mapping[str, Any], against: str, split: str | None) -> Result:
     """Compare a model's newest predictions with the reference standard or with the readers' corrections."""
     from exports.evaluate import Case, evaluate_cases
 
-    settings = read_settings()
+    settings, backend = read_settings(), chosen(choice)
     with opened(workspace, settings) as store:
         frames = {frame.frame_id: frame for frame in store.frames(split)}
         truths = [
@@ -78,7 +121,7 @@ def evaluate_backend(workspace: Path, backend: str, against: str, split: str | N
     cases = [Case(frames[truth.frame_id], truth, said.get(truth.frame_id)) for truth in truths]
     figures = evaluate_cases(cases)
     document = {
-        "backend": backend,
+        "backend": backend.backend,
         "model_version": model.model.name,
         "against": against,
         "split": split,

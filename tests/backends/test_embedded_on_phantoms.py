@@ -4,7 +4,7 @@ from annotator import taxonomy
 from annotator.commands.simulated import simulated_frames
 from annotator.geometry import dice, rle_to_mask
 from annotator.schema import Finding, LoadedFrame
-from backends.opening import open_backend
+from backends.opening import BackendChoice, open_backend
 
 
 def heads(findings: tuple[Finding, ...]) -> list[Finding]:
@@ -13,7 +13,7 @@ def heads(findings: tuple[Finding, ...]) -> list[Finding]:
 
 def test_every_simulated_head_is_outlined_with_dice_0_9_and_every_kind_of_frame_is_told() -> None:
     simulated = list(simulated_frames(24, seed=0))
-    model = open_backend("embedded", threads=2)
+    model = open_backend(BackendChoice(), threads=2)
     predictions = model.predict([LoadedFrame(frame, pixels) for pixels, frame, _ in simulated])
     for prediction, (_, frame, truth) in zip(predictions, simulated, strict=True):
         assert frame.simulated
