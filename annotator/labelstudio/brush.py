@@ -5,25 +5,25 @@ each, then tokens: 1 bit "run", 2 bits choosing a width, length - 1 in that widt
 `length` values otherwise. It is not COCO's RLE. Streams made here are byte for byte those of label_studio_sdk.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.geometry import Mask
+from annotator.geometry import Mask, run_edges
 
 _WIDTHS = np.array([3, 4, 8, 16], np.int64)
 _HEADER_BITS, _VALUE_BITS, _LONGEST_RUN = 53, 8, 65536
 _HEADER_TAIL = (_VALUE_BITS - 1) << 16 | 2 << 12 | 3 << 8 | 7 << 4 | 15
-_TOKEN = re.compile("1(?:00.{11}|01.{12}|10.{16}|11.{24})|000000.{8}|.")  # a run, one literal, or a stray bit
+# Bits of a token by its first six: one literal, or a run in one of the four widths; 0 for what is read bit by bit.
+_TOKEN_BITS = bytes([14, *31 * [0], *8 * [14], *8 * [15], *8 * [19], *8 * [27]]).ljust(256, b"\0")
 _SOLID = 128  # the browser softens edges; from here on a pixel counts as painted
 _LARGEST_PIXELS = 1 << 28
 
 
 def encode_mask(mask: Mask) -> list[int]:
     """Encode a (H, W) mask, any non-zero value being painted, as the numbers of Label Studio's `rle`."""
-    flat = np.ascontiguousarray(np.asarray(mask, bool)).ravel()
+    flat = np.ascontiguousarray(np.asarray(mask, bool)).ravel().view(np.uint8)
     if flat.size == 0:
         raise ValueError("a mask without pixels has no brush stream")
     lengths, values = _runs(flat)
@@ -44,37 +44,34 @@ def decode_mask(rle: Sequence[int], size_wh: tuple[int, int]) -> NDArray[np.bool
 
     Raises ValueError where the numbers are no stream, or one of another size.
     """
-    try:
-        stream = np.asarray(rle, np.int64)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("a brush stream must be a list of bytes") from None
-    if stream.ndim != 1 or stream.size < 8 or stream.min() < 0 or stream.max() > 255:
-        raise ValueError("a brush stream must be a list of at least 8 bytes, each 0..255")
     width, height = size_wh
-    return decode_alpha(stream.astype(np.uint8), width * height).reshape(height, width) >= _SOLID
-
-
-def decode_alpha(stream: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
-    """Decode a stream of RGBA pixels to their (pixels,) alpha; ValueError where it holds another number of them."""
-    raw = stream.tobytes()
+    raw = _as_bytes(rle)
     header = int.from_bytes(raw[:7], "big") >> 3
-    count = header >> 21
+    count, pixels = header >> 21, width * height
     if count != 4 * pixels or pixels > _LARGEST_PIXELS:
         raise ValueError(f"a brush stream of {count} values does not fit {pixels} pixels of 4 values")
-    if header & 0x1FFFFF == _HEADER_TAIL:
-        alpha = _decode_common(stream, raw, count)
-        if alpha is not None:
-            return alpha
-    return _decode_any(raw, count)[3::4]
+    painted = _decode_common(raw, count) if header & 0x1FFFFF == _HEADER_TAIL else None
+    if painted is None:
+        painted = _decode_any(raw, count)[3::4] >= _SOLID
+    return painted.reshape(height, width)
 
 
-def _runs(flat: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Lengths (in values, 4 a pixel) and values (0 or 255) of the runs of a flat mask."""
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    lengths = 4 * np.diff(edges, prepend=0, append=flat.size)
+def _as_bytes(rle: Sequence[int]) -> bytes:
+    try:
+        raw = bytes(rle) if isinstance(rle, list | tuple) else None
+    except (TypeError, ValueError):
+        raw = None
+    if raw is None or len(raw) < 8:
+        raise ValueError("a brush stream must be a list of at least 8 bytes, each 0..255")
+    return raw
+
+
+def _runs(flat: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lengths (in values, 4 a pixel) and values (0 or 255) of the runs of a flat mask of 0 and 1."""
+    lengths = 4 * np.diff(run_edges(flat), prepend=0, append=flat.size)
     values = np.zeros(lengths.size, np.int64)
     values[0 if flat[0] else 1 :: 2] = 255  # runs of a two-valued mask alternate
-    return lengths.astype(np.int64), values
+    return lengths, values
 
 
 def _split_long_runs(
@@ -94,38 +91,53 @@ def _pack(tokens: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uin
     """Write tokens of `sizes` bits one after the other behind the header; the header itself stays zero."""
     ends = np.cumsum(sizes) + _HEADER_BITS
     starts = ends - sizes
-    # A token is at most 27 bits, so it fits the 5-byte window that begins at its first byte.
-    windows = (tokens << (40 - starts % 8 - sizes)).astype(">i8").view(np.uint8).reshape(-1, 8)[:, 3:]
+    words = np.zeros(int(ends[-1]) // 64 + 2, np.uint64)
+    # A token lies in the word of 64 bits in which it begins, and may run over into the next.
+    word, over = starts >> 6, (starts & 63) + sizes - 64
+    firsts = np.flatnonzero(np.diff(word, prepend=-1))
+    here = np.where(over > 0, tokens >> np.maximum(over, 0), tokens << np.maximum(-over, 0)).view(np.uint64)
+    words[word[firsts]] = np.bitwise_or.reduceat(here, firsts)
+    running = np.flatnonzero(over > 0)
+    words[word[running] + 1] |= tokens[running].view(np.uint64) << (64 - over[running]).view(np.uint64)
     size = int(ends[-1]) // 8 + 1  # the SDK pads 1 to 8 bits, a whole byte where nothing was missing
-    stream = np.zeros(size + 8, np.uint8)
-    for parity in (0, 1):  # every second token starts at least 3 bytes on, so no index repeats within one pass
-        first_byte, parts = starts[parity::2] // 8, windows[parity::2]
-        for offset in range(5):
-            stream[first_byte + offset] |= parts[:, offset]
-    return stream[:size]
+    return words.astype(">u8").view(np.uint8)[:size]
 
 
-def _decode_common(stream: NDArray[np.uint8], raw: bytes, count: int) -> NDArray[np.uint8] | None:
+def _decode_common(raw: bytes, count: int) -> NDArray[np.bool_] | None:
     """Decode a stream of the usual widths whose literals are single, or None where it is not of that form."""
-    found = _TOKEN.findall(f"{int.from_bytes(raw, 'big'):0{len(raw) * 8}b}", _HEADER_BITS)
-    sizes = np.fromiter(map(len, found), np.int64, len(found))
-    strays = np.flatnonzero(sizes == 1)  # padding, or a token of another form
-    sizes = sizes[: strays[0]] if strays.size else sizes
-    starts = _HEADER_BITS + np.cumsum(sizes) - sizes
-    padded = np.concatenate([stream, np.zeros(8, np.uint8)])
-    windows = np.zeros(sizes.size, np.int64)
-    for offset in range(5):
-        windows = windows << 8 | padded[starts // 8 + offset]
-    windows >>= 40 - starts % 8 - sizes
+    starts = _token_starts(raw)
+    padded = np.frombuffer(raw + bytes(8), np.uint8)
+    windows = np.ndarray((len(raw) + 1,), ">u8", padded, strides=(1,))[starts >> 3].astype(np.int64)
+    sizes = np.diff(starts, append=0)  # the last place is where the tokens end
+    starts, sizes, windows = starts[:-1], sizes[:-1], windows[:-1]
+    windows = windows >> (64 - (starts & 7) - sizes)
     lengths = (windows >> _VALUE_BITS & (1 << sizes - 3 - _VALUE_BITS) - 1) + 1
     totals = np.cumsum(lengths)
     used = int(np.searchsorted(totals, count)) + 1  # what follows is padding
     if used > totals.size or totals[used - 1] != count:
         return None
-    values, lengths = (windows[:used] & 255).astype(np.uint8), lengths[:used]
-    if not (lengths % 4).any():
-        return values.repeat(lengths // 4)
-    return values.repeat(lengths)[3::4]
+    painted, lengths = (windows[:used] & 255) >= _SOLID, lengths[:used]
+    if (lengths & 3).any():
+        return np.asarray(painted.repeat(lengths)[3::4], np.bool_)
+    return np.asarray(painted.repeat(lengths >> 2), np.bool_)
+
+
+def _token_starts(raw: bytes) -> NDArray[np.int64]:
+    """Where each token begins, in bits, up to the first of another form, and where the last one ends."""
+    bits = np.unpackbits(np.frombuffer(raw + b"\0", np.uint8))
+    heads = bits[:-5] << 1 | bits[1:-4]
+    for offset in range(2, 6):
+        heads = heads << 1 | bits[offset : bits.size - 5 + offset]
+    end = len(raw) * 8
+    sizes = heads.tobytes().translate(_TOKEN_BITS)[:end] + bytes(27)  # no token begins behind the end
+    starts, place = list[int](), _HEADER_BITS
+    note = starts.append
+    while size := sizes[place]:
+        note(place)
+        place += size
+    if place > end:  # cut off within a token
+        place = starts.pop()
+    return np.array([*starts, place], np.int64)
 
 
 def _decode_any(raw: bytes, count: int) -> NDArray[np.uint8]:

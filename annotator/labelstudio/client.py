@@ -121,9 +121,10 @@ class Client:
         """Create predictions in bulk; return how many the server says it made (it drops bad ones silently)."""
         return int(self.post(f"/api/projects/{project_id}/import/predictions", predictions).get("created", 0))
 
-    def predictions(self, project_id: int) -> list[Json]:
-        """Return all predictions of a project, with their results."""
-        answer: list[Json] = self.get("/api/predictions/", params={"task__project": project_id})
+    def predictions(self, project_id: int, *, task_id: int | None = None) -> list[Json]:
+        """Return all predictions of a project, or those of one of its tasks, with their results."""
+        chosen = {"task__project": project_id} if task_id is None else {"task": task_id}
+        answer: list[Json] = self.get("/api/predictions/", params=chosen)
         return answer
 
     def prediction(self, prediction_id: int) -> Json:

@@ -9,8 +9,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterator
 from string import ascii_lowercase, digits
 
-from annotator.labelstudio.regions import BOX, ELLIPSE, IMAGE, KEYPOINT, MASK, PLANE, POLYGON
-from annotator.taxonomy import STRUCTURES, VIEWS, Group, Kind, Structure
+from annotator.labelstudio.regions import BOX, ELLIPSE, IMAGE, KEYPOINT, MASK, MEASUREMENTS, PLANE, POLYGON
+from annotator.taxonomy import INTERPRETATION_FIELDS, STRUCTURES, VIEWS, Group, Kind, Structure
 
 PROMPT_POINT, PROMPT_BOX = "prompt_point", "prompt_box"
 _PROMPT_CONTROLS = (
@@ -37,6 +37,7 @@ _STYLE = """
 .fada-side .lsf-labels h4 { font-size: 11px !important; margin: 4px 0 0 !important; opacity: 0.7; }
 .fada-simulated h6, .fada-simulated h5, .fada-simulated h4 { color: #c62828 !important; font-weight: 700; }
 .fada-notice { opacity: 0.75; }
+.fada-side textarea, .fada-side .lsf-text-area { font-size: 12px !important; }
 .fada-side .ant-collapse-header { padding: 4px 6px !important; }
 .fada-side .ant-collapse-content-box { padding: 2px 4px 6px !important; }
 """
@@ -84,6 +85,7 @@ def labelling_config(groups: Collection[Group] | None = None) -> str:
     _add_prompts(panels, keys)
     for name in _TAGS:
         _add_shape(panels, name, shown, keys)
+    _add_interpretation(panels)
     stage = ET.SubElement(root, "View", className="fada-stage")
     ET.SubElement(
         stage,
@@ -148,6 +150,17 @@ def _add_label(control: ET.Element, structure: Structure, key: str) -> ET.Elemen
     hint = structure.long_name[:1].upper() + structure.long_name[1:]
     attributes = {"value": structure.name, "background": structure.colour, "hotkey": key, "hint": hint}
     return ET.SubElement(control, "Label", attributes)
+
+
+def _add_interpretation(panels: ET.Element) -> None:
+    """The eight fields, each one text that can be corrected, and what the model's outlines measure."""
+    panel = ET.SubElement(panels, "Panel", value="Interpretation", open="true")
+    for name in (*INTERPRETATION_FIELDS, MEASUREMENTS):
+        title = name.replace("_", " ").capitalize()
+        ET.SubElement(ET.SubElement(panel, "View", className="fada-title"), "Header", value=title, size="6")
+        can_edit = "false" if name == MEASUREMENTS else "true"
+        text = {"name": name, "toName": IMAGE, "maxSubmissions": "1", "editable": can_edit, "rows": "2"}
+        ET.SubElement(panel, "TextArea", text)
 
 
 def _add_prompts(panels: ET.Element, keys: dict[tuple[str, str], str]) -> None:

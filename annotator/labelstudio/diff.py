@@ -4,7 +4,7 @@ Label Studio leaves no trace of a deleted region and no proof of an unchanged on
 the one that we sent. A finding whose regions came back unchanged is the parent's, exactly, mask and score included.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -15,12 +15,13 @@ from annotator import taxonomy
 from annotator.errors import LabelStudioError
 from annotator.geometry import clip_box_xyxy, points_to_box_xyxy
 from annotator.labelstudio.drawn import Drawn, excerpt_of, point_of_id, read_region
-from annotator.labelstudio.regions import PLANE, PREFIX, finding_to_regions
+from annotator.labelstudio.regions import MEASUREMENTS, PLANE, PREFIX, finding_to_regions
 from annotator.schema import (
     Change,
     Correction,
     Finding,
     Frame,
+    Interpretation,
     Keypoint,
     Origin,
     ParseIssue,
@@ -39,6 +40,7 @@ class Reading:
     changes: dict[str, Change] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     plane: str | None = None
+    texts: dict[str, str] = field(default_factory=dict)
     issues: list[ParseIssue] = field(default_factory=list)
 
     def add(self, finding: Finding, change: Change) -> None:
@@ -79,6 +81,7 @@ def correction_from_annotation(
         prediction_id=parent.prediction_id if parent else None,
         findings=tuple(reading.findings),
         plane=reading.plane,
+        interpretation=_interpretation(reading, None if skipped else parent),
         deleted_finding_ids=tuple(reading.deleted),
         changes=reading.changes,
         issues=tuple(reading.issues),
@@ -111,8 +114,8 @@ def _read_all(result: Sequence[Any], frame: Frame, reading: Reading) -> tuple[di
     for position, region in enumerate(result):
         try:
             _check_region(region, frame)
-            if region.get("type") == "choices":
-                _read_choice(region, reading)
+            if read_spoken := _SPOKEN.get(str(region.get("type"))):
+                read_spoken(region, reading)
                 continue
             one = read_region(region, frame)
             name = one.region_id or f"without-id-{position}"
@@ -131,7 +134,7 @@ def _check_region(region: Any, frame: Frame) -> None:
         raise ValueError("a region must be an object")
     if region.get("from_name") in PROMPTS:
         raise ValueError("a prompt of a smart tool is not a finding")
-    if region.get("type") == "choices":
+    if str(region.get("type")) in _SPOKEN:
         return
     for key, expected in (("original_width", frame.width), ("original_height", frame.height)):
         if region.get(key, expected) not in (expected, None):
@@ -150,6 +153,31 @@ def _read_choice(region: Mapping[str, Any], reading: Reading) -> None:
     if reading.plane not in (None, chosen[0]):
         raise ValueError(f"a second plane, after {reading.plane!r}")
     reading.plane = chosen[0]
+
+
+def _read_text(region: Mapping[str, Any], reading: Reading) -> None:
+    value, name = region.get("value"), region.get("from_name")
+    if name == MEASUREMENTS:  # what the outlines said before the reader touched them: told, not taken back
+        return
+    lines = value.get("text") if isinstance(value, Mapping) else None
+    if name not in taxonomy.INTERPRETATION_FIELDS:
+        raise ValueError(f"a text named {name!r} is not ours")
+    if isinstance(lines, str):
+        lines = [lines]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError(f"{name} must be text")
+    if name in reading.texts:
+        raise ValueError(f"a second text for {name}")
+    reading.texts[str(name)] = "\n".join(lines)
+
+
+_SPOKEN: dict[str, Callable[[Mapping[str, Any], Reading], None]] = {"choices": _read_choice, "textarea": _read_text}
+
+
+def _interpretation(reading: Reading, parent: Prediction | None) -> Interpretation | None:
+    """Return the texts as they stand; where all that the model wrote was deleted, an empty interpretation."""
+    had_one = parent is not None and parent.interpretation is not None
+    return Interpretation(**reading.texts) if reading.texts or had_one else None
 
 
 def _compare(

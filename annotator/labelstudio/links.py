@@ -9,9 +9,10 @@ from typing import Any
 
 from annotator.labelstudio.client import Client
 from annotator.labelstudio.drawn import point_of_id
-from annotator.labelstudio.regions import PLANE, PREFIX
+from annotator.labelstudio.regions import MEASUREMENTS, PLANE, PREFIX
 from annotator.schema import Prediction
 from annotator.store import Links, Store
+from annotator.taxonomy import INTERPRETATION_FIELDS
 
 
 def relink(store: Store, client: Client, project_id: int) -> dict[int, str]:
@@ -40,7 +41,7 @@ def match_rows(store: Store, rows: Sequence[Mapping[str, Any]], frame_of: Mappin
     bare: dict[tuple[str, str], str] = {}
     for prediction in store.predictions_of(frame_ids):
         by_finding |= dict.fromkeys(_own_ids(prediction), prediction.prediction_id)
-        if not prediction.findings and prediction.plane is None:
+        if not prediction.findings and prediction.plane is None and prediction.interpretation is None:
             bare[prediction.frame_id, prediction.model_version] = prediction.prediction_id
     matched = {}
     for row in rows:
@@ -67,4 +68,4 @@ def _plain(region_id: str) -> str:
 
 def _own_ids(prediction: Prediction) -> Iterable[str]:
     yield from (finding.finding_id for finding in prediction.findings)
-    yield f"{PLANE}-{prediction.prediction_id}"
+    yield from (f"{name}-{prediction.prediction_id}" for name in (PLANE, MEASUREMENTS, *INTERPRETATION_FIELDS))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotator.errors import LabelStudioError
 from annotator.files import exclusive_lock
 from annotator.labelstudio.client import Client
 from annotator.labelstudio.connect import connected_project
@@ -76,6 +77,25 @@ def _push(
     report.predictions_on_server = len(shown) - report.predictions_replaced
     if wanted:
         _show_newest(client, report.project_id, next(reversed(wanted.values())).model_version)
+
+
+def push_one(store: Store, client: Client, prediction: Prediction) -> str:
+    """Bring one prediction to the task of its frame, made where there is none; return the task's address."""
+    project_id = connected_project(store)
+    report, links = PushReport(project_id), Links(store)
+    frame = store.frame(prediction.frame_id)
+    if frame is None:
+        raise LabelStudioError(f"frame {prediction.frame_id} is not in the store")
+    frames = {frame.frame_id: frame}
+    task_of = links.task_links(project_id)
+    if frame.frame_id not in task_of:
+        task_of = _push_tasks(store, client, report, frames, lambda what, done, total: None)
+    rows = client.predictions(project_id, task_id=task_of[frame.frame_id])
+    if prediction.prediction_id not in relink_rows(store, project_id, rows).values():
+        _send_predictions(client, report, [prediction], frames, task_of, lambda what, done, total: None)
+    if report.refused:
+        raise LabelStudioError(f"Label Studio did not take the prediction: {report.refused[0]}")
+    return f"{client.url}/projects/{project_id}/data?task={task_of[frame.frame_id]}"
 
 
 def _push_tasks(

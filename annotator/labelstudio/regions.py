@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from annotator import taxonomy
+from annotator.biometry import report, report_lines
 from annotator.geometry import ellipse_to_mask, rle_area, rle_to_mask
 from annotator.labelstudio.brush import encode_mask
 from annotator.schema import BoxXyxy, Ellipse, Finding, Frame, Keypoint, Prediction, RotatedBox
 from annotator.taxonomy import Kind
 
 PREFIX = "fada-"
-IMAGE, PLANE = "image", "plane"
+IMAGE, PLANE, MEASUREMENTS = "image", "plane", "measurements"
 BOX, ELLIPSE, MASK, POLYGON, KEYPOINT = "box", "ellipse", "mask", "polygon", "keypoint"
 TYPES = {
     BOX: "rectanglelabels",
@@ -33,11 +34,14 @@ Region = dict[str, Any]
 
 
 def prediction_to_result(prediction: Prediction, frame: Frame) -> list[Region]:
-    """Return the result regions of a prediction, its plane last."""
+    """Return the result regions of a prediction: findings, plane, interpretation, and what they measure."""
     regions = [region for finding in prediction.findings for region in finding_to_regions(finding, frame)]
     if prediction.plane is not None:
         regions.append(_plane_region(prediction))
-    return regions
+    texts = prediction.interpretation.model_dump() if prediction.interpretation else {}
+    if frame.pixel_spacing_mm is not None and prediction.findings:
+        texts[MEASUREMENTS] = "\n".join(report_lines(report(frame, prediction)))
+    return regions + [_text_region(prediction, name, text) for name, text in texts.items() if text.strip()]
 
 
 def finding_to_regions(finding: Finding, frame: Frame) -> list[Region]:
@@ -158,3 +162,13 @@ def _plane_region(prediction: Prediction) -> Region:
         "value": {"choices": [prediction.plane]},
     }
     return region if prediction.plane_score is None else {**region, "score": prediction.plane_score}
+
+
+def _text_region(prediction: Prediction, name: str, text: str) -> Region:
+    return {
+        "id": f"{PREFIX}{name}-{prediction.prediction_id}",
+        "from_name": name,
+        "to_name": IMAGE,
+        "type": "textarea",
+        "value": {"text": [text]},
+    }

@@ -12,7 +12,17 @@ from annotator.geometry import dice, ellipse_to_box_xyxy, ellipse_to_mask, mask_
 from annotator.labelstudio.brush import encode_mask
 from annotator.labelstudio.diff import correction_from_annotation, result_to_findings
 from annotator.labelstudio.regions import finding_to_regions, prediction_to_result
-from annotator.schema import Change, Correction, Ellipse, Finding, Keypoint, Origin, ParseIssue, Prediction
+from annotator.schema import (
+    Change,
+    Correction,
+    Ellipse,
+    Finding,
+    Interpretation,
+    Keypoint,
+    Origin,
+    ParseIssue,
+    Prediction,
+)
 from tests.builders import a_finding, a_frame, a_mask, a_masked_finding, a_prediction
 
 FRAME = a_frame(size_wh=(200, 100))
@@ -189,6 +199,52 @@ def test_without_a_prediction_everything_is_added() -> None:
 def test_the_plane_can_be_changed() -> None:
     regions = [*sent()[:-1], {**sent()[-1], "value": {"choices": ["Trans-cerebellum"]}}]
     assert read(regions)[0].plane == "Trans-cerebellum"
+
+
+def a_text(name: str, *lines: str) -> dict[str, Any]:
+    place = {"id": f"t-{name}", "from_name": name, "to_name": "image", "type": "textarea"}
+    return {**place, "value": {"text": [*lines]}}
+
+
+SAID = PREDICTION.model_copy(
+    update={"interpretation": Interpretation(imaging_plane="transthalamic", image_quality="good")}
+)
+
+
+def test_an_interpretation_comes_back_as_it_was_sent() -> None:
+    correction, issues = read(prediction_to_result(SAID, FRAME), SAID)
+    assert correction.interpretation == SAID.interpretation
+    assert not issues
+
+
+def test_a_text_that_the_reader_rewrote_counts_and_one_that_was_deleted_is_empty() -> None:
+    rest = [region for region in prediction_to_result(SAID, FRAME) if region["type"] != "textarea"]
+    correction, _ = read([*rest, a_text("imaging_plane", "transventricular", "tilted")], SAID)
+    assert correction.interpretation == Interpretation(imaging_plane="transventricular\ntilted")
+    emptied, _ = read(rest, SAID)
+    assert emptied.interpretation == Interpretation()
+
+
+def test_where_nothing_was_written_there_is_no_interpretation() -> None:
+    correction, _ = read(sent())
+    assert correction.interpretation is None
+
+
+def test_measurements_are_shown_and_not_taken_for_the_readers_words() -> None:
+    spaced = FRAME.model_copy(update={"pixel_spacing_mm": (0.2, 0.2)})
+    shown = [region for region in prediction_to_result(PREDICTION, spaced) if region["from_name"] == "measurements"]
+    assert "HC" in shown[0]["value"]["text"][0]
+    correction, issues = correction_from_annotation(an_annotation(shown), spaced, None, "anna")
+    assert correction.interpretation is None
+    assert not issues
+
+
+@pytest.mark.parametrize("lines", [None, 7, [7], {"a": 1}])
+def test_a_text_that_is_none_is_told(lines: Any) -> None:
+    region = {**a_text("imaging_plane"), "value": {"text": [*lines]}}
+    correction, (issue,) = read([region])
+    assert "must be text" in issue.reason
+    assert correction.interpretation is None
 
 
 def test_a_point_that_was_set_anew_belongs_to_the_same_finding() -> None:
