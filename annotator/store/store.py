@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, Table, func, insert, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, Table, func, insert, select, tuple_
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreError
-from annotator.schema import Correction, Frame, ModelVersion, Prediction, Record, new_id, utc_now
+from annotator.schema import GUIDED, Correction, Frame, ModelVersion, Prediction, Record, new_id, utc_now
 from annotator.store import audit
 from annotator.store.engine import make_engine, reason_of
 from annotator.store.migrate import upgrade_to_head
@@ -86,7 +86,7 @@ class Store:
                 merged = _merge_frames(before, frame)
                 if merged != before:
                     fresh[frame.frame_id] = merged
-            _append(connection, "frame", {new_id("frm"): frame for frame in fresh.values()})
+            append_records(connection, "frame", {new_id("frm"): frame for frame in fresh.values()})
             self._add_names(connection, frames)
             return len(fresh)
 
@@ -107,7 +107,7 @@ class Store:
             new_id("nam"): FrameName(frame_id=frame_id, source=source, source_file=name, imported_at=utc_now())
             for frame_id, source, name in sorted(wanted)
         }
-        _append(connection, "frame_name", names)
+        append_records(connection, "frame_name", names)
 
     def frames(self, split: str | None = None) -> Iterator[Frame]:
         """Yield every frame as it is known now, in the order of first import."""
@@ -134,13 +134,14 @@ class Store:
         by_id = {item.prediction_id: item for item in predictions}
         if len(by_id) < len(predictions):
             raise StoreError("two predictions have one id; a backend must give each its own")
-        _append(connection, "prediction", by_id)
+        append_records(connection, "prediction", by_id)
 
     def newest_predictions(
         self, model_version: str | None = None, *, frame_ids: Sequence[str] | None = None
     ) -> Iterator[Prediction]:
-        """Yield the newest prediction of each frame, of one model version or of whichever spoke last."""
-        wanted = PREDICTIONS.c.model_version == model_version if model_version is not None else true()
+        """Yield the newest prediction of each frame, of one model version or of whichever spoke last unguided."""
+        version = PREDICTIONS.c.model_version
+        wanted = ~version.endswith(GUIDED) if model_version is None else version == model_version
         if frame_ids is None:
             yield from self._stream(_newest(PREDICTIONS, wanted).order_by("first_seq"), Prediction)
             return
@@ -177,7 +178,7 @@ class Store:
                 if item.external_id is None or key not in known:
                     fresh[item.correction_id] = item
                     known.add(key)
-            _append(connection, "correction", fresh)
+            append_records(connection, "correction", fresh)
             return len(fresh)
 
     def newest_corrections(self, *, is_truth: bool) -> Iterator[Correction]:
@@ -196,7 +197,7 @@ class Store:
         with self.writing() as connection:
             query = select(MODEL_VERSIONS.c.seq).where(MODEL_VERSIONS.c.record_id == model.name)
             if connection.execute(query).first() is None:
-                _append(connection, "model_version", {model.name: model})
+                append_records(connection, "model_version", {model.name: model})
 
     def model_versions(self) -> list[ModelVersion]:
         """Return all model versions, oldest first."""
@@ -261,7 +262,7 @@ def _known_external(
     return known
 
 
-def _append(connection: Connection, kind: str, records: Mapping[str, BaseModel]) -> None:
+def append_records(connection: Connection, kind: str, records: Mapping[str, BaseModel]) -> None:
     """Append records (id -> record) with the key columns of their table, and their links in the chain."""
     if not records:
         return

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, Text, UniqueConstraint
+from sqlalchemy import Index, Table, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -155,6 +155,137 @@ class SettingRow(SQLModel, table=True):
     value: str = Field(sa_type=Text)
 
 
+class AccountRow(SQLModel, table=True):
+    """A version of an account; the newest counts."""
+
+    __tablename__ = "account"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    login: str = Field(index=True)
+    payload: str = Field(sa_type=Text)
+
+
+class StudyRow(SQLModel, table=True):
+    """A version of a reader study; the newest counts."""
+
+    __tablename__ = "study"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    study_id: str = Field(index=True)
+    name: str = Field(index=True)
+    payload: str = Field(sa_type=Text)
+
+
+class ReviewScoreRow(SQLModel, table=True):
+    """A grade; `client_id` makes a repeated request one row."""
+
+    __tablename__ = "review_score"
+    __table_args__ = (UniqueConstraint("reader", "client_id"),)
+
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    study_id: str = Field(index=True)
+    token: str = Field(index=True)
+    reader: str
+    client_id: str
+    payload: str = Field(sa_type=Text)
+
+
+class StudyStepRow(SQLModel, table=True):
+    """A step of a guided case."""
+
+    __tablename__ = "study_step"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    study_id: str = Field(index=True)
+    token: str = Field(index=True)
+    step: str
+    payload: str = Field(sa_type=Text)
+
+
+class AdjudicationRow(SQLModel, table=True):
+    """A grade of an adjudicator."""
+
+    __tablename__ = "adjudication"
+    __table_args__ = (UniqueConstraint("adjudicator", "client_id"),)
+
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    study_id: str = Field(index=True)
+    token: str = Field(index=True)
+    adjudicator: str
+    client_id: str
+    payload: str = Field(sa_type=Text)
+
+
+class DatasetVersionRow(SQLModel, table=True):
+    """A data set that left the tool."""
+
+    __tablename__ = "dataset_version"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    payload: str = Field(sa_type=Text)
+
+
+class PresentationRow(SQLModel, table=True):
+    """One case of one reader's plan: what the seed gives, kept for instant look-up, and whether it is done.
+
+    `slots` is JSON, a list of [letter, model version, prediction id or null]; times are seconds since 1970, UTC.
+    """
+
+    __tablename__ = "presentation"
+    __table_args__ = (
+        UniqueConstraint("study_id", "reader", "sequence"),
+        Index("ix_presentation_open", "study_id", "reader", "done", "sequence"),
+    )
+
+    token: str = Field(primary_key=True)
+    study_id: str
+    reader: str
+    sequence: int
+    period: int
+    mode: str
+    frame_id: str
+    slots: str = Field(sa_type=Text)
+    is_repeat: bool = False
+    done: bool = False
+    done_at: float | None = None
+
+
+class DraftRow(SQLModel, table=True):
+    """What a reader has typed of a case and not yet sent."""
+
+    __tablename__ = "draft"
+
+    token: str = Field(primary_key=True)
+    payload: str = Field(sa_type=Text)
+    updated_at: float
+
+
+class LoginSessionRow(SQLModel, table=True):
+    """Who is logged in: only the hash of a browser's secret is kept."""
+
+    __tablename__ = "login_session"
+
+    token_hash: str = Field(primary_key=True)
+    login: str = Field(index=True)
+    expires_at: float
+
+
+class LoginFailureRow(SQLModel, table=True):
+    """How often a password was wrong, by account and by address."""
+
+    __tablename__ = "login_failure"
+
+    key: str = Field(primary_key=True)
+    failures: int
+    last_at: float
+
+
 def table_of(model: type[SQLModel]) -> Table:
     """Return the Core table of a model: bulk inserts through it are some 17 times faster than through sessions."""
     return cast("Table", model.__table__)  # type: ignore[attr-defined]
@@ -172,6 +303,16 @@ TASK_LINKS = table_of(TaskLinkRow)
 PREDICTION_LINKS = table_of(PredictionLinkRow)
 WEBHOOKS = table_of(WebhookRow)
 SETTINGS = table_of(SettingRow)
+ACCOUNTS = table_of(AccountRow)
+STUDIES = table_of(StudyRow)
+REVIEW_SCORES = table_of(ReviewScoreRow)
+STUDY_STEPS = table_of(StudyStepRow)
+ADJUDICATIONS = table_of(AdjudicationRow)
+DATASET_VERSIONS = table_of(DatasetVersionRow)
+PRESENTATIONS = table_of(PresentationRow)
+DRAFTS = table_of(DraftRow)
+LOGIN_SESSIONS = table_of(LoginSessionRow)
+LOGIN_FAILURES = table_of(LoginFailureRow)
 
 # The append-only tables, each row of which has one link in the audit chain.
 CHAINED = {
@@ -180,4 +321,10 @@ CHAINED = {
     "prediction": PREDICTIONS,
     "correction": CORRECTIONS,
     "model_version": MODEL_VERSIONS,
+    "account": ACCOUNTS,
+    "study": STUDIES,
+    "review_score": REVIEW_SCORES,
+    "study_step": STUDY_STEPS,
+    "adjudication": ADJUDICATIONS,
+    "dataset_version": DATASET_VERSIONS,
 }

@@ -48,7 +48,8 @@ def test_an_untouched_workspace_is_clean_and_counts_every_row(full: Store) -> No
 
 
 def test_every_append_only_table_is_under_the_chain(full: Store) -> None:
-    assert set(CHAINED) == {"frame", "frame_name", "prediction", "correction", "model_version"}
+    studies = {"account", "study", "review_score", "study_step", "adjudication"}
+    assert set(CHAINED) == {*TABLES, *studies, "dataset_version"}
 
 
 FIRST = "seq = (SELECT min(seq) FROM {table})"
