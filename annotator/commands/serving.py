@@ -3,14 +3,17 @@
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotator import jobs
 from annotator.cli import DISCLAIMER
 from annotator.commands import backend_login
+from annotator.commands.guiding import LiveRunner, to_label_studio
 from annotator.commands.inspecting import status_document
+from annotator.commands.models import chosen
 from annotator.commands.workspace import opened, say
 from annotator.errors import InputError, JobError, LabelStudioError
 from annotator.labelstudio import process
@@ -21,47 +24,96 @@ from annotator.schema import Backend
 from annotator.settings import Settings, read_settings
 from annotator.store import Links, Store
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from backends.opening import BackendChoice
+    from backends.worker import Worker
+
 log = logging.getLogger(__name__)
 
 PULL_EVERY_S = 120.0
 
 
-def serve_backend(workspace: Path, host: str, port: int | None, backend: str) -> None:
-    """Serve until interrupted."""
-    import uvicorn
-
-    from backends.answering import Answers
-    from backends.opening import backend_factory
-    from backends.server import create_app
-    from backends.status_page import render_status
-    from backends.worker import Worker
-
+def serve_backend(
+    workspace: Path,
+    host: str,
+    port: int | None,
+    choice: Mapping[str, Any],
+    *,
+    review_only: bool = False,
+    hosts: Sequence[str] = (),
+) -> None:
+    """Serve the ML backend and the review panel until interrupted; `review_only` needs no model at all."""
     settings = read_settings()
     port = port or settings.backend_port
     _check_port(host, port)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    say(f"loading the {backend} model")
-    worker = Worker(backend_factory(backend, threads=settings.threads), limit_s=settings.predict_seconds)
     with opened(workspace, settings) as store:
-        login = backend_login.backend_login(workspace)
-        answers = Answers(store, worker, limit_s=settings.predict_seconds)
-        app = create_app(
-            answers,
-            Links(store),
-            username=login.username,
-            password=login.password,
-            status=lambda: status_document(store),
-            status_page=lambda: render_status(status_document(store), answers.model_version, answers.refused),
-            chores=[_Reconciler(store), _working_off(store, worker, settings)],
-        )
-        say(f"ML backend {answers.model_version} on http://{host}:{port}; its state on http://{host}:{port}/status")
-        say(f"login {login.username}, password in {backend_login.path_of(workspace)}. {DISCLAIMER}")
-        try:
-            uvicorn.run(
-                app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=3
-            )
-        finally:
-            worker.close()
+        if review_only:
+            _listen(_review_app(store, [host, *hosts]), host, port)
+            return
+        with _working(chosen(choice), settings) as worker:
+            app = _whole_app(workspace, store, worker, settings, [host, *hosts])
+            login = backend_login.backend_login(workspace)
+            say(f"ML backend {worker.model.name} on http://{host}:{port}; its state on http://{host}:{port}/status")
+            say(f"login {login.username}, password in {backend_login.path_of(workspace)}")
+            _listen(app, host, port)
+
+
+@contextmanager
+def _working(backend: "BackendChoice", settings: Settings) -> "Iterator[Worker]":
+    from backends.opening import backend_factory
+    from backends.worker import Worker
+
+    say(f"loading the {backend.backend} model")
+    worker = Worker(backend_factory(backend, threads=settings.threads), limit_s=settings.predict_seconds)
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def _whole_app(
+    workspace: Path, store: Store, worker: Backend, settings: Settings, hosts: Sequence[str]
+) -> "FastAPI":
+    from backends.answering import Answers
+    from backends.server import create_app
+    from backends.status_page import render_status
+    from review.mounting import mount_review
+
+    login = backend_login.backend_login(workspace)
+    answers = Answers(store, worker, limit_s=settings.predict_seconds)
+    app = create_app(
+        answers,
+        Links(store),
+        username=login.username,
+        password=login.password,
+        status=lambda: status_document(store),
+        status_page=lambda: render_status(status_document(store), answers.model_version, answers.refused),
+        chores=[_Reconciler(store), _working_off(store, worker, settings)],
+    )
+    mount_review(app, store, hosts=hosts, runner=LiveRunner(store, worker), hand_over=to_label_studio(store))
+    return app
+
+
+def _review_app(store: Store, hosts: Sequence[str]) -> "FastAPI":
+    from review.mounting import create_review_app
+
+    app = create_review_app(store, hosts=hosts)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "UP"}
+
+    return app
+
+
+def _listen(app: "FastAPI", host: str, port: int) -> None:
+    import uvicorn
+
+    say(f"review panel on http://{host}:{port}/review/   {DISCLAIMER}")
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
 
 
 def _check_port(host: str, port: int) -> None:
