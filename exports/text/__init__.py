@@ -1,0 +1,1 @@
+"""Scores of written answers: per field of an interpretation, and of any text against a reference text."""
