@@ -4,7 +4,7 @@ One pixel convention, that of pycocotools: pixel i covers [i, i + 1), vertices l
 (H, W) bool or uint8 array; `mask_rle` is COCO compressed RLE. Percent (`_pct`) is Label Studio's 0..100 space.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from annotator.schema import BoxXyxy, Ellipse, MaskRle, RotatedBox
 
 Mask = NDArray[np.bool_] | NDArray[np.uint8]
 Ring = NDArray[np.float64]
+Corners = NDArray[np.int64]
 
 
 def mask_to_rle(mask: Mask) -> MaskRle:
@@ -24,8 +25,41 @@ def mask_to_rle(mask: Mask) -> MaskRle:
     '0120'
     """
     height, width = mask.shape
-    encoded = coco_mask.encode(np.asarray(mask, bool).astype(np.uint8, order="F"))
-    return MaskRle(size_hw=(height, width), counts=encoded["counts"].decode("ascii"))
+    by_column = _transposed(_as_uint8(mask)).ravel()  # several times faster than numpy's own transposed copy
+    runs = np.diff(run_edges(by_column), prepend=0, append=by_column.size).tolist()
+    uncompressed = {"size": [height, width], "counts": [0, *runs] if by_column[0] else runs}
+    return MaskRle(
+        size_hw=(height, width),
+        counts=coco_mask.frPyObjects(uncompressed, height, width)["counts"].decode("ascii"),
+    )
+
+
+def run_edges(flat: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the places at which a flat array of 0 and 1 differs from the place before.
+
+    Eight places are packed into a byte first: borders are rare, and what is small stays in the processor's cache.
+
+    >>> run_edges(np.array([0, 0, 1, 1, 0], np.uint8)).tolist()
+    [2, 4]
+    """
+    packed = np.packbits(flat)
+    before = packed >> 1
+    before[1:] |= packed[:-1] << 7
+    before[:1] |= packed[:1] & 0x80  # nothing stands before the first place
+    steps = np.asarray(packed ^ before, np.uint8)
+    places = np.flatnonzero(steps != 0)
+    found = np.flatnonzero(np.unpackbits(steps[places]))
+    edges = np.asarray(places[found >> 3] * 8 + (found & 7), np.int64)
+    return edges[:-1] if edges.size and edges[-1] == flat.size else edges  # the padding may differ from the end
+
+
+def _transposed(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.transpose(mask), np.uint8)
+
+
+def _as_uint8(mask: Mask) -> NDArray[np.uint8]:
+    """The mask as contiguous 0 and 1, without a copy where it is of that kind."""
+    return np.ascontiguousarray(np.asarray(mask, bool)).view(np.uint8)
 
 
 def rle_to_mask(rle: MaskRle) -> NDArray[np.bool_]:
@@ -34,8 +68,8 @@ def rle_to_mask(rle: MaskRle) -> NDArray[np.bool_]:
     >>> rle_to_mask(MaskRle(size_hw=(2, 2), counts="0120")).astype(int).tolist()
     [[1, 0], [0, 1]]
     """
-    decoded = coco_mask.decode(rle_as_coco(rle))
-    return np.ascontiguousarray(decoded).astype(bool)
+    by_column = coco_mask.decode(rle_as_coco(rle)).T
+    return _transposed(by_column).view(np.bool_)
 
 
 def rle_as_coco(rle: MaskRle) -> dict[str, object]:
@@ -70,20 +104,40 @@ def mask_to_edge_rings(mask: Mask) -> tuple[list[Ring], bool]:
     Without holes, pycocotools turns the rings back into exactly the same mask. In a mask doubled in size each
     border pixel touches one corner of the original, so (position + 1) // 2 maps contours onto pixel edges.
     """
-    doubled = np.asarray(mask, bool).astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    x, y, width, height = cv2.boundingRect(_as_uint8(mask))
+    cropped = _as_uint8(mask[y : y + height, x : x + width])
+    doubled = (cropped.astype(np.uint16) * 257).view(np.uint8).repeat(2, axis=0)  # 257 holds 1 in both its bytes
     contours, links = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if not contours:
         return [], False
-    rings = [_drop_straight((contour[:, 0].astype(np.int64) + 1) // 2) for contour in contours]
-    return [ring.astype(np.float64) for ring in rings], bool((links[0][:, 3] >= 0).any())
+    sizes = np.array([len(contour) for contour in contours], np.int64)
+    corners = (np.concatenate(contours)[:, 0].astype(np.int64) + 1) // 2
+    ring = np.repeat(np.arange(sizes.size), sizes)
+    moves = _keep_where(corners, ring, _is_move)
+    corners, ring = corners[moves], ring[moves]
+    turns = _keep_where(corners, ring, _is_turn)
+    ends = np.searchsorted(ring[turns], np.arange(1, sizes.size))
+    return np.split(corners[turns] + np.array([x, y], np.float64), ends), bool((links[0][:, 3] >= 0).any())
 
 
-def _drop_straight(corners: NDArray[np.int64]) -> NDArray[np.int64]:
-    corners = corners[(corners != np.roll(corners, -1, axis=0)).any(axis=1)]
-    before = corners - np.roll(corners, 1, axis=0)
-    after = np.roll(corners, -1, axis=0) - corners
-    turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
-    return np.asarray(corners[turns], np.int64)
+def _keep_where(
+    corners: Corners, ring: NDArray[np.int64], test: Callable[[Corners, Corners, Corners], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """Put `test` to every corner of all rings at once, with its neighbours in its own ring."""
+    firsts = np.flatnonzero(np.diff(ring, prepend=-1))
+    lasts = np.append(firsts[1:], ring.size) - 1
+    before, after = np.arange(ring.size) - 1, np.arange(ring.size) + 1
+    before[firsts], after[lasts] = lasts, firsts
+    return test(corners[before], corners, corners[after])
+
+
+def _is_move(before: Corners, here: Corners, after: Corners) -> NDArray[np.bool_]:
+    return np.asarray((here != after).any(axis=1))
+
+
+def _is_turn(before: Corners, here: Corners, after: Corners) -> NDArray[np.bool_]:
+    came, goes = here - before, after - here
+    return np.asarray(came[:, 0] * goes[:, 1] != came[:, 1] * goes[:, 0])
 
 
 def ellipse_to_mask(ellipse: Ellipse, size_wh: tuple[int, int]) -> NDArray[np.bool_]:

@@ -13,23 +13,28 @@ from annotator.schema import MaskRle
 LONGEST_OUTLINE = 4_000_000  # pixels; pycocotools keeps five points of 16 bytes for each
 
 
-def read_mask(segmentation: Any, size_wh: tuple[int, int], oddities: Counter[str]) -> MaskRle | None:
-    """Return the mask of a `segmentation`, or None where it has no area; ValueError says what is wrong with it."""
+def read_mask(
+    segmentation: Any, size_wh: tuple[int, int], oddities: Counter[str], *, ours: bool = False
+) -> MaskRle | None:
+    """Return the mask of a `segmentation`; ValueError says what is wrong with it.
+
+    None where there is none, or where it has no area, unless the file is `ours`.
+    """
     if not segmentation:
         return None
     if isinstance(segmentation, list):
-        rle = mask_to_rle(polygons_to_mask(_read_rings(segmentation, oddities), size_wh))
+        rle = mask_to_rle(polygons_to_mask(_read_rings(segmentation, oddities, ours), size_wh))
     elif isinstance(segmentation, dict):
         rle = _read_rle(segmentation, size_wh)
     else:
         raise ValueError("segmentation is neither polygons nor RLE")
-    if not rle_area(rle):
+    if not rle_area(rle) and not ours:
         oddities["segmentation without area, only the box is kept"] += 1
         return None
     return rle
 
 
-def _read_rings(polygons: Sequence[Any], oddities: Counter[str]) -> list[Ring]:
+def _read_rings(polygons: Sequence[Any], oddities: Counter[str], ours: bool) -> list[Ring]:
     rings: list[Ring] = []
     for polygon in polygons:
         ring = np.asarray(polygon, np.float64).reshape(-1, 2)
@@ -40,7 +45,15 @@ def _read_rings(polygons: Sequence[Any], oddities: Counter[str]) -> list[Ring]:
             oddities["polygon of fewer than three points, left out"] += 1
         else:
             rings.append(ring)
+            if not ours and _crosses_itself(ring):
+                oddities["polygon that crosses or touches itself, filled as pycocotools does"] += 1
     return rings
+
+
+def _crosses_itself(ring: Ring) -> bool:
+    from shapely import Polygon
+
+    return not Polygon(ring).is_valid
 
 
 def _read_rle(segmentation: Mapping[str, Any], size_wh: tuple[int, int]) -> MaskRle:

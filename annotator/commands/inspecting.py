@@ -3,12 +3,13 @@
 import importlib.util
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from annotator import jobs
 from annotator.cli import Result
+from annotator.commands.datasets import dataset_problems
 from annotator.commands.workspace import opened, progress
 from annotator.errors import FrameError
 from annotator.frames import load_frame
@@ -58,8 +59,11 @@ def show_status(workspace: Path) -> Result:
     return Result(document, "\n".join(lines))
 
 
-def verify_workspace(workspace: Path) -> Result:
-    """Walk the audit chain and hash every image again; exit 1 where anything is not as it was written."""
+def verify_workspace(workspace: Path, datasets: Sequence[Path] = ()) -> Result:
+    """Walk the audit chain and hash every image again; exit 1 where anything is not as it was written.
+
+    So are the data sets that were written, those in `datasets` or else all that lie where they were.
+    """
     with opened(workspace) as store:
         report = store.verify()
         problems, frames = list(report.problems), list(store.frames())
@@ -70,18 +74,20 @@ def verify_workspace(workspace: Path) -> Result:
                 except FrameError as error:
                     problems.append(str(error))
                 bar.update(1)
+        in_datasets, notes = dataset_problems(store, datasets)
+        problems += in_datasets
     document = {
         "clean": not problems,
         "rows": report.rows,
         "images": len(frames),
         "head": report.head,
         "problems": problems,
+        "notes": notes,
     }
     verdict = "clean" if not problems else f"{len(problems)} problems"
     lines = [f"{verdict}: {report.rows} rows, {len(frames)} images; head of the chain {report.head}"]
-    return Result(
-        document, "\n".join([*lines, *(f"  {problem}" for problem in problems)]), exit_code=int(bool(problems))
-    )
+    lines += [f"  {line}" for line in (*problems, *notes)]
+    return Result(document, "\n".join(lines), exit_code=int(bool(problems)))
 
 
 def examine_machine(workspace: Path) -> Result:

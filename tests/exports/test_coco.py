@@ -22,7 +22,9 @@ from annotator import taxonomy
 from annotator.errors import CocoError
 from annotator.frames import save_pixels
 from annotator.schema import Change, Correction, Ellipse, Finding, Frame, Keypoint, Prediction, RotatedBox
-from exports.coco import CocoEntry, annotation_record, categories, export_coco
+from exports.coco import export_coco
+from exports.coco_records import annotation_record, categories
+from exports.entries import Entry
 from tests.annotator.test_geometry import HOSTILE
 from tests.builders import (
     a_correction,
@@ -38,16 +40,16 @@ from tests.builders import (
 Mask = NDArray[np.bool_]
 
 
-def entries_of(*findings: Sequence[Finding], **more: Any) -> list[CocoEntry]:
+def entries_of(*findings: Sequence[Finding], **more: Any) -> list[Entry]:
     """One frame for each sequence of findings, corrected by a reader."""
     frames = [a_frame(seed, f"frame{seed}.png", subject=f"s{seed}") for seed in range(len(findings))]
     return [
-        CocoEntry(frame, a_correction(frame, findings=tuple(found), **more))
+        Entry(frame, a_correction(frame, findings=tuple(found), **more))
         for frame, found in zip(frames, findings, strict=True)
     ]
 
 
-def stored(folder: Path, entries: Sequence[CocoEntry]) -> dict[str, Path]:
+def stored(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
     paths = {}
     for seed, entry in enumerate(entries):
         paths[entry.frame.frame_id] = folder / "stored" / f"{entry.frame.frame_id}.png"
@@ -55,7 +57,7 @@ def stored(folder: Path, entries: Sequence[CocoEntry]) -> dict[str, Path]:
     return paths
 
 
-def export(folder: Path, entries: Sequence[CocoEntry], which: str = "corrected") -> Path:
+def export(folder: Path, entries: Sequence[Entry], which: str = "corrected") -> Path:
     export_coco(folder / "out", entries, stored(folder, entries), which=which)
     return folder / "out" / "annotations.json"
 
@@ -188,7 +190,7 @@ def test_an_export_of_nothing_is_still_a_coco_file(tmp_path: Path) -> None:
 def test_an_image_says_what_is_known_of_its_frame(tmp_path: Path) -> None:
     frame = a_frame(0, "HC_017.png", subject="017", site="Leuven", split="val", pixel_spacing_mm=(0.1, 0.2))
     said = a_prediction(frame, plane="Trans-thalamic", plane_score=0.75)
-    entry = CocoEntry(frame, said, ["HC_017.png", "copy.png"])
+    entry = Entry(frame, said, ["HC_017.png", "copy.png"])
     (image,) = document(export(tmp_path, [entry]))["images"]
     assert (image["width"], image["height"]) == (32, 24)
     assert image["file_name"] == f"images/{frame.frame_id}.png"
@@ -202,7 +204,7 @@ def test_an_image_says_what_is_known_of_its_frame(tmp_path: Path) -> None:
 
 def test_simulated_frames_are_marked(tmp_path: Path) -> None:
     frame = a_frame(simulated=True)
-    (image,) = document(export(tmp_path, [CocoEntry(frame, a_correction(frame))]))["images"]
+    (image,) = document(export(tmp_path, [Entry(frame, a_correction(frame))]))["images"]
     assert image["attributes"]["simulated"] is True
 
 
@@ -212,7 +214,7 @@ def test_an_annotation_says_where_it_comes_from(tmp_path: Path) -> None:
     corrected = a_correction(
         frame, prediction_id="prd_1", findings=(kept,), changes={kept.finding_id: Change.CHANGED}
     )
-    (one,) = document(export(tmp_path, [CocoEntry(frame, corrected)]))["annotations"]
+    (one,) = document(export(tmp_path, [Entry(frame, corrected)]))["annotations"]
     assert one["score"] == 0.25
     assert one["attributes"].items() >= {
         "finding_id": kept.finding_id, "origin": "prediction", "reader": "anna", "parent": "prd_1",
@@ -220,7 +222,7 @@ def test_an_annotation_says_where_it_comes_from(tmp_path: Path) -> None:
     }.items()  # fmt: skip
     assert one["attributes"]["ellipse"]["rx"] == 3.0
     predicted = a_prediction(frame)
-    (one,) = document(export(tmp_path, [CocoEntry(frame, predicted)]))["annotations"]
+    (one,) = document(export(tmp_path, [Entry(frame, predicted)]))["annotations"]
     assert one["attributes"].items() >= {
         "model_version": "embedded-1", "prediction_id": predicted.prediction_id
     }.items()  # fmt: skip
@@ -333,7 +335,7 @@ def test_a_full_disk_leaves_the_old_file_as_it_was(tmp_path: Path, monkeypatch: 
     assert hidden_part_files(tmp_path) == []
 
 
-def stored_before(folder: Path, entries: Sequence[CocoEntry]) -> dict[str, Path]:
+def stored_before(folder: Path, entries: Sequence[Entry]) -> dict[str, Path]:
     """Image files that are on the disk already, without writing any."""
     (source,) = (folder / "stored").glob("*.png")
     return {entry.frame.frame_id: source for entry in entries}
@@ -342,7 +344,7 @@ def stored_before(folder: Path, entries: Sequence[CocoEntry]) -> dict[str, Path]
 def test_a_failure_half_way_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     old = export(tmp_path, entries_of([a_finding()])).read_bytes()
     frame = a_frame()
-    broken = CocoEntry(frame, Correction.model_construct(frame_id=frame.frame_id, findings=(None,)))
+    broken = Entry(frame, Correction.model_construct(frame_id=frame.frame_id, findings=(None,)))
     with pytest.raises(AttributeError):
         export(tmp_path, [broken])
     assert (tmp_path / "out" / "annotations.json").read_bytes() == old
@@ -358,4 +360,4 @@ def test_predictions_and_corrections_can_be_exported_alike(tmp_path: Path) -> No
     frame: Frame = a_frame()
     said: list[Prediction | Correction] = [a_prediction(frame), a_correction(frame)]
     for each in said:
-        assert len(document(export(tmp_path, [CocoEntry(frame, each)]))["annotations"]) == 1
+        assert len(document(export(tmp_path, [Entry(frame, each)]))["annotations"]) == 1

@@ -9,14 +9,29 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from pycocotools import mask as judge
 
 from annotator.errors import CocoError
-from annotator.geometry import mask_to_rle, rle_to_mask
-from annotator.schema import Ellipse, Finding, Keypoint, RotatedBox
-from exports.coco import CocoEntry, export_coco
+from annotator.geometry import mask_to_rle, rle_to_box_xyxy, rle_to_mask
+from annotator.schema import (
+    Change,
+    Correction,
+    Ellipse,
+    Finding,
+    Inconsistency,
+    Interpretation,
+    Keypoint,
+    Origin,
+    ParseIssue,
+    Prediction,
+    RotatedBox,
+)
+from exports.coco import export_coco, write_annotations
 from exports.coco_masks import coco_rle_runs
 from exports.coco_reading import CocoFile, read_coco
+from exports.coco_records import MaskForm
+from exports.entries import Entry
 from tests.annotator.test_geometry import HOSTILE
 from tests.builders import a_correction, a_finding, a_frame, a_mask, a_masked_finding, a_prediction
 
@@ -63,7 +78,7 @@ def what(finding: Finding) -> dict[str, Any]:
 
 def round_trip(folder: Path, *findings: Finding) -> list[Finding]:
     frame = a_frame()
-    entry = CocoEntry(frame, a_correction(frame, findings=findings))
+    entry = Entry(frame, a_correction(frame, findings=findings))
     stored = folder / "stored.png"
     stored.write_bytes(b"stands for the image")
     export_coco(folder / "out", [entry], {frame.frame_id: stored}, which="truth")
@@ -106,13 +121,122 @@ def test_what_is_known_of_a_frame_comes_back(tmp_path: Path) -> None:
     )  # fmt: skip
     stored = tmp_path / "stored.png"
     stored.write_bytes(b"x")
-    entry = CocoEntry(frame, a_prediction(frame, plane="Trans-thalamic", plane_score=0.5))
+    entry = Entry(frame, a_prediction(frame, plane="Trans-thalamic", plane_score=0.5))
     export_coco(tmp_path / "out", [entry], {frame.frame_id: stored}, which="predicted")
     (image,) = read_coco(tmp_path / "out" / "annotations.json").images
     assert image.plane == "Trans-thalamic"
     assert image.size_wh == frame.size_wh
     for fact in ("subject", "site", "scanner", "split", "source", "group", "pixel_spacing_mm", "simulated"):
         assert getattr(image.facts, fact) == getattr(frame, fact), fact
+
+
+FRAME = a_frame()
+EVERYTHING = (
+    a_finding(score=1 / 3, removed_mass=0.125, origin="prediction-changed", parent_finding_id="fnd_before"),
+    a_finding("NT", origin="manual"),
+    a_masked_finding(a_mask(), ellipse=Ellipse(cx=0.1, cy=0.2, rx=1 / 3, ry=7, angle_deg=-12.5)),
+    a_masked_finding(a_mask() ^ a_mask(box=(6, 7, 9, 9)), "cardiac", score=0.0),
+    a_masked_finding(np.zeros((24, 32), bool), "thorax"),
+    a_finding("LV", rotated_box=RotatedBox(cx=5, cy=6, width=1 / 7, height=3, angle_deg=0.1)),
+    a_finding("CRL_KP", keypoints=(Keypoint(name="crown", x=0.1, y=2), Keypoint(name="rump", x=3, y=4))),
+    a_finding("Brain", keypoints=(Keypoint(name="midline", x=0.1, y=2, visibility=1),)),
+    a_masked_finding(a_mask()).model_copy(update={"box_xyxy": (1.0, 2.0, 30.5, 20.25)}),
+    a_finding("head", (-3.5, 2.0, 40.0, 90.0)),  # a region that leaves the frame
+)
+INTERPRETATION = Interpretation(anatomical_structures="skull, “CSP”\n", gestational_age="20 weeks")
+A_CORRECTION = a_correction(
+    FRAME,
+    "dr é",
+    findings=EVERYTHING,
+    prediction_id="prd_1",
+    plane="Trans-thalamic",
+    interpretation=INTERPRETATION,
+    deleted_finding_ids=("fnd_gone",),
+    changes={EVERYTHING[0].finding_id: Change.CHANGED, "fnd_gone": Change.DELETED},
+    reasons=("wrong border", "other"),
+    issues=(ParseIssue(phase="brush", reason="empty", excerpt="rle"),),
+    lead_time_s=12.5,
+    external_id="17",
+    external_updated_at="2026-01-01",
+)
+A_PREDICTION = a_prediction(
+    FRAME,
+    "fada-1",
+    findings=EVERYTHING,
+    plane="Trans-thalamic",
+    plane_score=1 / 7,
+    interpretation=INTERPRETATION,
+    mapping_tier="view",
+    mapping_evidence=('view: "Trans-thalamic"',),
+    asked_for={"detect": ("Brain", "CSP")},
+    inconsistencies=(Inconsistency(structure="CSP", kind="named_not_found", evidence="skull"),),
+    issues=(ParseIssue(phase="detect", reason="cut"),),
+    provenance={"seed": 1, "weights": "ab", "temperature": 0.1, "adapter": None},
+    raw_texts={"detect": '[{"bbox_2d": [1, 2'},
+    seconds={"detect": 0.1},
+)
+
+
+@pytest.mark.parametrize("said", [A_CORRECTION, A_PREDICTION, a_correction(FRAME, findings=(), skipped=True)])
+@pytest.mark.parametrize("form", MaskForm)
+def test_a_whole_record_comes_back_equal(said: Correction | Prediction, form: MaskForm, tmp_path: Path) -> None:
+    path = tmp_path / "annotations.json"
+    write_annotations(path, [Entry(FRAME, said)], which="corrected", masks=form)
+    content = read_coco(path)
+    assert not content.oddities
+    assert content.images[0].said == said
+
+
+sizes = st.floats(0, 40, exclude_min=True)
+places = st.floats(-10, 50)
+shapes = st.fixed_dictionaries(
+    {"structure": st.sampled_from(["Brain", "CSP", "CRL_KP"]), "origin": st.sampled_from(list(Origin))},
+    optional={
+        "mask": npst.arrays(bool, (24, 32)),
+        "ellipse": st.builds(Ellipse, cx=places, cy=places, rx=sizes, ry=sizes, angle_deg=places),
+        "rotated_box": st.builds(RotatedBox, cx=places, cy=places, width=sizes, height=sizes, angle_deg=places),
+        "keypoints": st.lists(
+            st.builds(Keypoint, name=st.text(max_size=3), x=places, y=places, visibility=st.integers(0, 2)),
+            max_size=4,
+        ).map(tuple),
+        "score": st.floats(0, 1),
+        "removed_mass": st.floats(0, 1),
+        "parent_finding_id": st.text(max_size=5),
+    },
+)
+
+
+@st.composite
+def findings(draw: st.DrawFn) -> Finding:
+    shape = draw(shapes)
+    mask = shape.pop("mask", None)
+    x, y, width, height = (draw(side) for side in (places, places, sizes, sizes))
+    box = (x, y, x + width, y + height)
+    rle = None if mask is None else mask_to_rle(mask)
+    return Finding(
+        box_xyxy=box if rle is None or draw(st.booleans()) else rle_to_box_xyxy(rle), mask_rle=rle, **shape
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@given(st.lists(findings(), max_size=4), st.sampled_from(MaskForm))
+def test_findings_of_any_shape_come_back_equal(tmp_path: Path, drawn: list[Finding], form: MaskForm) -> None:
+    said = a_correction(FRAME, findings=tuple(drawn))
+    write_annotations(tmp_path / "annotations.json", [Entry(FRAME, said)], which="truth", masks=form)
+    content = read_coco(tmp_path / "annotations.json")
+    assert content.images[0].said == said
+    assert not content.oddities
+
+
+def test_a_record_that_another_tool_edited_keeps_its_findings_and_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "annotations.json"
+    write_annotations(path, [Entry(FRAME, A_CORRECTION)], which="corrected")
+    document = json.loads(path.read_bytes())
+    del document["annotations"][0]  # of which the record says that it was changed
+    content = read(tmp_path, document)
+    assert content.images[0].said is None
+    assert len(content.images[0].findings) == len(EVERYTHING) - 1
+    assert [oddity for oddity in content.oddities if "edited elsewhere" in oddity]
 
 
 # Those of others
@@ -203,7 +327,7 @@ def test_the_attributes_of_the_development_data_are_understood(tmp_path: Path) -
         b'{"images": {}}',
         b'{"images": "a.png"}',
         b'{"annotations": [], "categories": []}',
-        b'{"images": [], "annotations": [NaN]}',
+        b'{"images": [], "annotations": [NaN]',
         b"[" * 5000,
         b'{"images": [{"id": 1e999}]}',
     ],
