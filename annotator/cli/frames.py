@@ -1,6 +1,5 @@
 """Commands that take frames in and ask models about them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,6 @@ def import_command(
     Burned-in text is masked and shown on a second-look sheet in the workspace's frames/second_look. Of a DICOM
     header only what is on an allow list is read; subjects become keyed hashes.
     """
-    # Frames are read side by side: with threads of its own below, the matrix library would only get in its own way.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from annotator.commands.importing import import_images
     from annotator.commands.intake import Deidentify, Rules
     from annotator.frames.choosing import Choice, Keep

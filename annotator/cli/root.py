@@ -1,6 +1,7 @@
 """The root command, and what every command shares: `--json`, the options that recur, how errors are told."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -93,6 +94,8 @@ def asks_a_model(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: exit 0 done, 1 a clear one-line error, 2 usage."""
+    # Threads within one small product wait for each other; set before numpy is imported, which reads it once.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         # Without its standalone mode click returns the exit code, and leaves errors to us.
         sys.exit(cli.main(args=arguments, prog_name="annotator", standalone_mode=False))

@@ -181,7 +181,7 @@ def test_a_coco_file_is_matched_by_the_end_of_the_path_and_never_climbs_out(run:
     ("words", "complaint"),
     [
         (["import", "{tmp}/nowhere"], "does not exist"),
-        (["import", "{tmp}/bare"], "no PNG, JPEG or TIFF image"),
+        (["import", "{tmp}/bare"], "no PNG, JPEG or TIFF image, DICOM file or video"),
         (["import", "{tmp}/bare", "--as-truth"], "--as-truth needs --coco"),
         (["import", "{tmp}/one", "--coco", "{tmp}/nowhere.json"], "cannot read the COCO file"),
         (["import", "{tmp}/one", "--coco", "{tmp}/one/frame.png"], "is not JSON"),
