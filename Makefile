@@ -5,6 +5,7 @@
 PYTHON ?= python3
 FRAMES ?=
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: demo test check install labelstudio clean
@@ -13,7 +14,7 @@ demo: install labelstudio
 	$(BIN)/annotator demo $(ARGS) $(FRAMES)
 
 test: install labelstudio
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

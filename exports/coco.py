@@ -129,7 +129,7 @@ class _Writer:
         for finding in entry.said.findings:
             self.annotations += 1
             change = changes.get(finding.finding_id)
-            self._places.append(Place(self.annotations, self.images, finding, shared, change))
+            self._places.append((self.annotations, self.images, finding, shared, change))
             if len(self._places) >= CHUNK:
                 self._write_chunk()
         if len(self._image_chunk) >= CHUNK:

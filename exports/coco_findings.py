@@ -87,7 +87,7 @@ def _finding(
     keypoints = _read_keypoints(annotation, attributes, structure)
     finding = Finding(
         structure=structure,
-        box_xyxy=_read_box(annotation, attributes, mask, keypoints, size_wh),
+        box_xyxy=_read_box(annotation, attributes, mask, keypoints),
         mask_rle=mask,
         ellipse=Ellipse(**attributes["ellipse"]) if "ellipse" in attributes else None,
         rotated_box=RotatedBox(**attributes["rotated_box"]) if "rotated_box" in attributes else None,
@@ -102,7 +102,13 @@ def _finding(
 
 
 def _within(finding: Finding, size_wh: tuple[int, int], oddities: Counter[str]) -> Finding:
-    """Cut a box of others to the image, and say so; half a pixel is how others count, and no news."""
+    """Cut a box of others to the image, and say so; half a pixel is how others count, and no news.
+
+    Raises ValueError where it lies outside of the image altogether.
+    """
+    x_min, y_min, x_max, y_max = finding.box_xyxy
+    if x_min > size_wh[0] or y_min > size_wh[1] or x_max < 0 or y_max < 0:
+        raise ValueError("bbox outside of the image")
     clipped = clip_box_xyxy(finding.box_xyxy, size_wh)
     if clipped == finding.box_xyxy:
         return finding
@@ -116,7 +122,6 @@ def _read_box(
     attributes: Mapping[str, Any],
     mask: MaskRle | None,
     keypoints: tuple[Keypoint, ...],
-    size_wh: tuple[int, int],
 ) -> BoxXyxy:
     if "box_xyxy" in attributes:
         x_min, y_min, x_max, y_max = attributes["box_xyxy"]
@@ -129,8 +134,6 @@ def _read_box(
         xs, ys = [point.x for point in keypoints], [point.y for point in keypoints]
         return (min(xs), min(ys), max(xs), max(ys))
     x, y, width, height = (float(value) for value in annotation["bbox"])
-    if x > size_wh[0] or y > size_wh[1] or x + width < 0 or y + height < 0:
-        raise ValueError("bbox outside of the image")
     return (x, y, x + width, y + height)
 
 

@@ -7,8 +7,9 @@ annotation holds whatever else its Finding says; an image holds what is known of
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
+import orjson
 from pycocotools import mask as coco_mask
 
 from annotator import taxonomy
@@ -18,6 +19,7 @@ from exports.entries import Entry, Said
 
 # A record's own name for itself, under which an image keeps it.
 KINDS: Mapping[str, type[Correction] | type[Prediction]] = {"correction": Correction, "prediction": Prediction}
+_SAID_ELSEWHERE = {"findings", "frame_id", "plane", "plane_score"}
 _COCO_IDS = {item.name: item.coco_id for item in taxonomy.STRUCTURES}
 
 
@@ -28,14 +30,9 @@ class MaskForm(StrEnum):
     RLE = "rle"
 
 
-class Place(NamedTuple):
-    """A finding on its way into a file: its ids there, what all findings of its frame share, what became of it."""
-
-    annotation_id: int
-    image_id: int
-    finding: Finding
-    shared: Mapping[str, Any]
-    change: Change | None = None
+# A finding on its way into a file: annotation id, image id, the finding, what all findings of its frame share, what
+# became of it. A plain tuple, since one is made for each of maybe a million findings.
+Place = tuple[int, int, Finding, Mapping[str, Any], Change | None]
 
 
 def categories() -> list[dict[str, Any]]:
@@ -56,7 +53,7 @@ def _category(item: taxonomy.Structure) -> dict[str, Any]:
 
 
 def image_record(image_id: int, entry: Entry) -> dict[str, Any]:
-    """Return a frame as a COCO image."""
+    """Return a frame as a COCO image, fit for orjson."""
     frame, said = entry.frame, entry.said
     kind = "prediction" if isinstance(said, Prediction) else "correction"
     attributes: dict[str, Any] = {
@@ -72,7 +69,7 @@ def image_record(image_id: int, entry: Entry) -> dict[str, Any]:
         "plane_score": said.plane_score if isinstance(said, Prediction) else None,
         "pixel_spacing_mm": frame.pixel_spacing_mm,
         "simulated": frame.simulated,
-        kind: said.model_dump(mode="json", exclude={"findings", "frame_id", "plane", "plane_score"}),
+        kind: orjson.Fragment(said.model_dump_json(exclude=_SAID_ELSEWHERE)),
     }
     others = [name for name in entry.names if name != frame.source_file]
     if others:
@@ -98,63 +95,52 @@ def annotation_records(places: Sequence[Place], form: MaskForm = MaskForm.POLYGO
 
     At most 255 at a time: pycocotools keeps the number of masks whose area it counts in one byte.
     """
-    masks = [{"size": one.size_hw, "counts": one.counts} for place in places if (one := place.finding.mask_rle)]
+    masks = [{"size": one.size_hw, "counts": one.counts} for place in places if (one := place[2].mask_rle)]
     areas = iter(coco_mask.area(masks).tolist() if masks else ())
     boxes = iter(coco_mask.toBbox(masks).tolist() if masks else ())
     rles = iter(masks)
     records = []
-    for place in places:
-        mask = place.finding.mask_rle
+    for annotation_id, image_id, finding, shared, change in places:
+        mask = finding.mask_rle
+        segmentation: Any = []
         if mask is not None:
-            rle = next(rles)
+            bbox, area, rle = next(boxes), next(areas), next(rles)
             segmentation = (form is MaskForm.POLYGONS and _as_polygons(mask)) or rle
-            records.append(_record(place, next(boxes), next(areas), segmentation))
         else:
-            x_min, y_min, x_max, y_max = place.finding.box_xyxy
-            width, height = x_max - x_min, y_max - y_min
-            records.append(_record(place, [x_min, y_min, width, height], width * height, []))
+            x_min, y_min, x_max, y_max = finding.box_xyxy
+            bbox = [x_min, y_min, x_max - x_min, y_max - y_min]
+            area = bbox[2] * bbox[3]
+        record: dict[str, Any] = {
+            "id": annotation_id,
+            "image_id": image_id,
+            "category_id": _COCO_IDS[finding.structure],
+            "bbox": bbox,
+            "area": area,
+            "segmentation": segmentation,
+            "iscrowd": 0,
+            "attributes": {**shared, "finding_id": finding.finding_id, "origin": finding.origin},
+        }
+        _add_what_is_rare(record, finding, change)
+        records.append(record)
     return records
-
-
-def _record(place: Place, bbox: Sequence[float], area: float, segmentation: Any) -> dict[str, Any]:
-    finding = place.finding
-    attributes = {**place.shared, "finding_id": finding.finding_id, "origin": finding.origin}
-    _add_what_is_rare(attributes, place, bbox)
-    record: dict[str, Any] = {
-        "id": place.annotation_id,
-        "image_id": place.image_id,
-        "category_id": _COCO_IDS[finding.structure],
-        "bbox": bbox,
-        "area": area,
-        "segmentation": segmentation,
-        "iscrowd": 0,
-        "attributes": attributes,
-    }
-    if finding.score is not None:
-        record["score"] = finding.score
-    if finding.keypoints:
-        record["keypoints"] = [
-            value for point in finding.keypoints for value in (point.x, point.y, point.visibility)
-        ]
-        record["num_keypoints"] = sum(point.visibility > 0 for point in finding.keypoints)
-    return record
 
 
 def annotation_record(annotation_id: int, image_id: int, finding: Finding, said: Said) -> dict[str, Any]:
     """Return one finding as a COCO annotation."""
     change = said.changes.get(finding.finding_id) if isinstance(said, Correction) else None
-    (record,) = annotation_records([Place(annotation_id, image_id, finding, shared_attributes(said), change)])
+    (record,) = annotation_records([(annotation_id, image_id, finding, shared_attributes(said), change)])
     return record
 
 
-def _add_what_is_rare(attributes: dict[str, Any], place: Place, bbox: Sequence[float]) -> None:
+def _add_what_is_rare(record: dict[str, Any], finding: Finding, change: Change | None) -> None:
     """What only some findings have; a box is written out where x + width rounds, or where the mask has another."""
-    finding = place.finding
-    x, y, width, height = bbox
+    attributes, (x, y, width, height) = record["attributes"], record["bbox"]
     if (x, y, x + width, y + height) != finding.box_xyxy:
         attributes["box_xyxy"] = finding.box_xyxy
-    if place.change is not None:
-        attributes["change"] = place.change
+    if finding.score is not None:
+        record["score"] = finding.score
+    if change is not None:
+        attributes["change"] = change
     if finding.removed_mass is not None:
         attributes["removed_mass"] = finding.removed_mass
     if finding.parent_finding_id is not None:
@@ -164,7 +150,10 @@ def _add_what_is_rare(attributes: dict[str, Any], place: Place, bbox: Sequence[f
     if finding.rotated_box is not None:
         attributes["rotated_box"] = finding.rotated_box.model_dump()
     if finding.keypoints:
-        names = tuple(point.name for point in finding.keypoints)
+        points = finding.keypoints
+        record["keypoints"] = [value for point in points for value in (point.x, point.y, point.visibility)]
+        record["num_keypoints"] = sum(point.visibility > 0 for point in points)
+        names = tuple(point.name for point in points)
         if names != taxonomy.KEYPOINT_NAMES.get(finding.structure):
             attributes["keypoint_names"] = names
 

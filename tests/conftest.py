@@ -6,7 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from annotator.labelstudio import environment, process
 from annotator.settings import read_settings
@@ -23,16 +23,17 @@ POSTGRESQL_URL = os.environ.get("ANNOTATOR_TEST_POSTGRESQL_URL")
 
 @pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL_URL else [])])
 def database_url(request: pytest.FixtureRequest) -> str | None:
-    """An empty database: None for the workspace's own SQLite file, or the address of an emptied PostgreSQL."""
+    """An empty database: None for the workspace's own SQLite file, or the address of a fresh PostgreSQL one."""
     if request.param == "sqlite":
         return None
     assert POSTGRESQL_URL is not None
-    engine = create_engine(POSTGRESQL_URL)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return POSTGRESQL_URL
+    url = make_url(POSTGRESQL_URL).set(database=f"tests_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
+    server = create_engine(POSTGRESQL_URL, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {url.database}"))
+    server.dispose()
+    return url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def in_splits(
     found = (
         replace(entry, frame=entry.frame.model_copy(update={"split": splits.of_frame[entry.frame.frame_id]}))
         for entry in entries_of(store, which, None, backend)
+        if entry.frame.frame_id in splits.of_frame  # one that came meanwhile waits for the next export
     )
     wanted = (entry for entry in found if split is None or entry.frame.split == split)
     first = next(wanted, None)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.geometry import Mask, run_edges
+from annotator.geometry import Mask, run_lengths
 
 _WIDTHS = np.array([3, 4, 8, 16], np.int64)
+_LONGEST = np.array([8, 16, 256], np.int64)  # of the first three
 _HEADER_BITS, _VALUE_BITS, _LONGEST_RUN = 53, 8, 65536
 _HEADER_TAIL = (_VALUE_BITS - 1) << 16 | 2 << 12 | 3 << 8 | 7 << 4 | 15
 # Bits of a token by its first six: one literal, or a run in one of the four widths; 0 for what is read bit by bit.
@@ -27,7 +28,7 @@ def encode_mask(mask: Mask) -> list[int]:
     if flat.size == 0:
         raise ValueError("a mask without pixels has no brush stream")
     lengths, values = _runs(flat)
-    codes = np.searchsorted([8, 16, 256], lengths)  # the narrowest width that holds the length
+    codes = np.searchsorted(_LONGEST, lengths)  # the narrowest width that holds the length
     if lengths.max() > _LONGEST_RUN:
         lengths, values, codes = _split_long_runs(lengths, values, codes)
     widths = _WIDTHS[codes]
@@ -68,7 +69,7 @@ def _as_bytes(rle: Sequence[int]) -> bytes:
 
 def _runs(flat: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Lengths (in values, 4 a pixel) and values (0 or 255) of the runs of a flat mask of 0 and 1."""
-    lengths = 4 * np.diff(run_edges(flat), prepend=0, append=flat.size)
+    lengths = 4 * run_lengths(flat)
     values = np.zeros(lengths.size, np.int64)
     values[0 if flat[0] else 1 :: 2] = 255  # runs of a two-valued mask alternate
     return lengths, values

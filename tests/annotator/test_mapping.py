@@ -296,7 +296,11 @@ STRUCTURES: list[tuple[str, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), STRUCTURES, ids=lambda value: str(value)[:50])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    STRUCTURES,
+    ids=lambda value: (value if isinstance(value, str) else "+".join(sorted(value)))[:50],
+)
 def test_named_structures_decide(text: str, expected: set[str]) -> None:
     mapping = decided(anatomical_structures=text, imaging_plane="oblique")
     assert (mapping.tier, set(mapping.detect)) == (Tier.EVIDENCE, expected)
@@ -406,7 +410,9 @@ WEIGHED: list[tuple[dict[str, str], set[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fields", "expected"), WEIGHED, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("fields", "expected"), WEIGHED, ids=lambda value: (str(value) if isinstance(value, dict) else "")[:60]
+)
 def test_fields_weigh_as_much_as_they_deserve(fields: dict[str, str], expected: set[str]) -> None:
     mapping = decided(**fields)
     assert (mapping.tier, set(mapping.detect)) == (Tier.EVIDENCE, expected)

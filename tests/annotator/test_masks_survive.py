@@ -1,6 +1,6 @@
 """Ten thousand masks through every way in which a mask leaves this tool: brush RLE, COCO RLE, polygons."""
 
-from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,10 @@ def a_mask_of_kind(kind: int, random: np.random.Generator) -> Mask:
     return mask
 
 
-def masks() -> Iterator[Mask]:
+@cache
+def masks() -> list[Mask]:
     random = np.random.default_rng(20)
-    for number in range(COUNT):
-        yield a_mask_of_kind(number % 7, random)
+    return [a_mask_of_kind(number % 7, random) for number in range(COUNT)]
 
 
 def test_ten_thousand_masks_survive_brush_rle_bit_for_bit() -> None:

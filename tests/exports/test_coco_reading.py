@@ -368,7 +368,7 @@ BROKEN_ANNOTATIONS: list[tuple[dict[str, Any], str]] = [
     ({"bbox": [[1], 2, 3, 4]}, "unusable annotation"),
     ({"bbox": {"x": 1}}, "neither a bbox nor a segmentation"),
     ({"bbox": [4, 5, -3, 4]}, "x_min, y_min, x_max, y_max"),
-    ({"bbox": [1e308, 5, 1e308, 4]}, "outside of the image"),
+    ({"bbox": [1e308, 5, 1e308, 4]}, "must be finite"),
     ({"bbox": [-1e308, 5, 2, 4]}, "outside of the image"),
     ({"bbox": [100, 5, 3, 4]}, "outside of the image"),
     ({"score": 1.5}, "less than or equal to 1"),
