@@ -6,6 +6,9 @@ PYTHON ?= python3
 FRAMES ?=
 ARGS ?=
 WORKERS ?= 2
+# Two files of tests run side by side; threads within one small product would only wait for each other.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
 BIN := .venv/bin
 
 .PHONY: demo test check install labelstudio clean

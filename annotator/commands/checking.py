@@ -51,7 +51,7 @@ def _named(name: str | None, choice: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**choice, "backend": name}
     entry = None if "/" in name or Path(name).exists() else resolve(name)
     if entry is not None:
-        return {**choice, **choice_of(entry, url=choice["url"])}
+        return {**choice, **choice_of(entry, url=choice.get("url"))}
     return {**choice, "backend": "fada", "model": name}
 
 

@@ -65,12 +65,12 @@ def run_demo(
 
 @contextmanager
 def running_loop(
-    workspace: Path, paths: Sequence[Path], settings: Settings, choice: Mapping[str, Any]
+    workspace: Path, paths: Sequence[Path], settings: Settings, choice: Mapping[str, Any] | None = None
 ) -> Iterator[Running]:
     """Frames, predictions, a filled Label Studio and the ML backend connected to it; all stopped at the end."""
     _step(1, "frames")
     _fill(workspace, paths, settings)
-    backend = chosen(choice)
+    backend = chosen(choice or {})
     _step(2, f"pre-annotation by the {backend.backend} model")
     with opened(workspace, settings) as store:
         run_preannotation(store, open_backend(backend, settings), settings)
@@ -80,7 +80,7 @@ def running_loop(
     server = process.start(workspace, settings.labelstudio_env, settings.labelstudio_port, say)
     try:
         _step(4, "the ML backend")
-        with _served(workspace, settings, choice) as backend_url, opened(workspace, settings) as store:
+        with _served(workspace, settings, choice or {}) as backend_url, opened(workspace, settings) as store:
             _step(5, "project, tasks and predictions")
             project_url = labelstudio_commands.connect_workspace(store, backend_url).project_url
             say(labelstudio_commands.push(workspace, None, None).text)

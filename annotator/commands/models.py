@@ -23,7 +23,7 @@ def chosen(choice: Mapping[str, Any]) -> "BackendChoice":
     """Make the command line's options a BackendChoice; InputError names the one that cannot be used."""
     from backends.opening import BackendChoice
 
-    key = _key_for(choice["url"])
+    key = _key_for(choice.get("url"))
     try:
         return BackendChoice(**choice, api_key=SecretStr(key) if key else None)
     except ValidationError as error:

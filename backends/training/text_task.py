@@ -153,7 +153,7 @@ class TextTask:
 def cell_labels(text: NDArray[np.int8]) -> NDArray[np.int8]:
     """Labels of cells from labels of pixels: text where two fifths of the cell are, unsure where any pixel is.
 
-    >>> cell_labels(np.array([[1, 0, 0, 0]] * 4, np.int8))
+    >>> cell_labels(np.array([[1, 1, 0, 0]] * 4, np.int8))
     array([[1]], dtype=int8)
     """
     rows, columns = text.shape[0] // CELL, text.shape[1] // CELL

@@ -241,7 +241,7 @@ def test_measurements_are_shown_and_not_taken_for_the_readers_words() -> None:
 
 @pytest.mark.parametrize("lines", [None, 7, [7], {"a": 1}])
 def test_a_text_that_is_none_is_told(lines: Any) -> None:
-    region = {**a_text("imaging_plane"), "value": {"text": [*lines]}}
+    region = {**a_text("imaging_plane"), "value": {"text": lines}}
     correction, (issue,) = read([region])
     assert "must be text" in issue.reason
     assert correction.interpretation is None
