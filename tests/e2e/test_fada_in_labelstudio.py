@@ -25,7 +25,9 @@ from tests.tiny_vlm import save_tiny_adapter, save_tiny_checkpoint
 
 pytestmark = [pytest.mark.labelstudio, pytest.mark.browser]
 
+SEED = 6  # with these random weights boxes come out, and an outline that fits one of them
 SEEN = "Htx.annotationStore.selected.results.map(result => result.serialize())"
+SPOKEN = ("choices", "textarea")
 SCORED = "Htx.annotationStore.selected.regions.map(region => [region.cleanId, region.score])"
 
 
@@ -52,8 +54,8 @@ def short_answers(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def served(labelstudio_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("fada")
-    save_tiny_checkpoint(folder / "base")
-    save_tiny_adapter(folder / "adapter", folder / "base")
+    save_tiny_checkpoint(folder / "base", SEED)
+    save_tiny_adapter(folder / "adapter", folder / "base", SEED)
     database, port = f"sqlite:///{folder / 'annotator.db'}", a_free_port()
     store = Store(labelstudio_workspace, database)
     add_simulated_frames(store, 3, seed=5)
@@ -99,9 +101,10 @@ def test_a_frame_that_is_opened_shows_what_fada_says_with_a_score_on_each_region
     said = {prediction.frame_id: prediction for prediction in predictions(served)}
     assert set(said) == set(seen)
     findings = [finding for prediction in said.values() for finding in prediction.findings]
-    assert findings, "the tiny model named nothing in any frame; another seed would prove more"
+    assert any(finding.mask_rle for finding in findings)
+    assert any(not finding.mask_rle for finding in findings)
     for frame_id, prediction in said.items():
-        shown = {region["from_name"]: region["value"] for region in seen[frame_id] if "x" not in region["value"]}
+        shown = {region["from_name"]: region["value"] for region in seen[frame_id] if region["type"] in SPOKEN}
         assert prediction.interpretation is not None
         for name in INTERPRETATION_FIELDS:
             text = getattr(prediction.interpretation, name)
@@ -109,6 +112,8 @@ def test_a_frame_that_is_opened_shows_what_fada_says_with_a_score_on_each_region
         assert shown["plane"]["choices"] == [prediction.plane]
         ids = {region["id"] for region in seen[frame_id]}
         assert {f"fada-{finding.finding_id}" for finding in prediction.findings} <= ids
+        painted = {region["id"] for region in seen[frame_id] if region["type"] == "brushlabels"}
+        assert painted == {f"fada-{one.finding_id}" for one in prediction.findings if one.mask_rle}
     assert all(finding.score is not None for finding in findings)
     for finding in findings:
         assert scores[f"fada-{finding.finding_id}"] == pytest.approx(finding.score)
