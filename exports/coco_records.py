@@ -13,6 +13,7 @@ import orjson
 from pycocotools import mask as coco_mask
 
 from annotator import taxonomy
+from annotator.biometry import measure
 from annotator.geometry import mask_to_edge_rings, rle_to_mask
 from annotator.schema import Change, Correction, Finding, MaskRle, Prediction
 from exports.entries import Entry, Said
@@ -71,6 +72,9 @@ def image_record(image_id: int, entry: Entry) -> dict[str, Any]:
         "simulated": frame.simulated,
         kind: orjson.Fragment(said.model_dump_json(exclude=_SAID_ELSEWHERE)),
     }
+    if frame.pixel_spacing_mm is not None and said.findings:
+        sizes = measure(said.findings, frame.pixel_spacing_mm, plane=said.plane).measurements
+        attributes["measurements"] = {one.name.value: {"value": one.value, "unit": one.unit} for one in sizes}
     others = [name for name in entry.names if name != frame.source_file]
     if others:
         attributes["other_source_files"] = others

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from annotator.biometry import report
 from annotator.schema import Frame, Interpretation, ModelVersion, Prediction
 from annotator.taxonomy import INTERPRETATION_FIELDS, is_view, view
 from review.overlay import overlay_of
@@ -26,6 +27,7 @@ class Shown:
     plane_name: str | None
     interpretation: dict[str, str] | None
     shapes: tuple[dict[str, Any], ...]
+    contradiction: str | None = None
 
 
 class Redactor:
@@ -72,7 +74,8 @@ def shown_output(prediction: Prediction | None, frame: Frame, redact: Redactor, 
         plane=view(prediction.plane).long_name if prediction.plane and is_view(prediction.plane) else None,
         plane_name=prediction.plane,
         interpretation=_fields(prediction.interpretation, redact),
-        shapes=tuple(overlay_of(prediction.findings, frame, blinded=True)),
+        shapes=tuple(overlay_of(prediction.findings, frame, blinded=True, plane=prediction.plane)),
+        contradiction=_contradiction(prediction, frame, redact),
     )
 
 
@@ -84,6 +87,14 @@ def opaque_shapes(shapes: Iterable[dict[str, Any]], secret: str, token: str) -> 
 def opaque_shape_id(secret: str, token: str, finding_id: str) -> str:
     """Return the id under which a finding is shown in one case."""
     return opaque_token(secret, "shape", token, finding_id)[:16]
+
+
+def _contradiction(prediction: Prediction, frame: Frame, redact: Redactor) -> str | None:
+    """Return how the age that the text states and the measured one disagree beyond the formula's error."""
+    if frame.pixel_spacing_mm is None or prediction.interpretation is None:
+        return None
+    found = report(frame, prediction).contradiction
+    return redact(found.message) if found else None
 
 
 def _fields(interpretation: Interpretation | None, redact: Redactor) -> dict[str, str] | None:

@@ -49,6 +49,7 @@ def slot_document(letter: str, shown: Shown, study: Study, token: str) -> dict[s
         "failed": shown.failed,
         "plane": shown.plane,
         "interpretation": shown.interpretation,
+        "contradiction": shown.contradiction,
         "overlay": opaque_shapes(shown.shapes, study.secret, token),
     }
 

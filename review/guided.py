@@ -51,7 +51,7 @@ class GuidedCases:
             return
         if own is None:
             document["rubric"] = rubric_document([])
-            slot.update(failed=None, plane=None, interpretation=None, overlay=[])
+            slot.update(failed=None, plane=None, interpretation=None, contradiction=None, overlay=[])
             return
         slot["overlay"] = self._geometry.overlay(rows, study, case, steps) if has_run(steps) else []
 

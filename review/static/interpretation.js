@@ -27,7 +27,9 @@ export class Interpretation {
     const words = el("p", { class: text ? null : "empty" }, text || "nothing written");
     const corrected = this.slot.corrected?.[name];
     const yours = corrected === undefined ? null : el("p", { class: "corrected" }, "You corrected it to: ", corrected || "nothing");
-    return el("div", { class: "field", "data-field": name }, heading, words, yours, this.mark ? this.errors(name, id) : null);
+    const measured = name === "gestational_age" && this.slot.contradiction;
+    const other = measured ? el("p", { class: "contradiction" }, "⚠ Contradiction: ", measured) : null;
+    return el("div", { class: "field", "data-field": name }, heading, words, other, yours, this.mark ? this.errors(name, id) : null);
   }
 
   /** The kinds of error are made when they are first asked for: a case has hundreds of them. */

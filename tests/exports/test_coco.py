@@ -21,9 +21,10 @@ from pycocotools.cocoeval import COCOeval
 from annotator import taxonomy
 from annotator.errors import CocoError
 from annotator.frames import save_pixels
+from annotator.geometry import ellipse_to_mask
 from annotator.schema import Change, Correction, Ellipse, Finding, Frame, Keypoint, Prediction, RotatedBox
 from exports.coco import export_coco
-from exports.coco_records import annotation_record, categories
+from exports.coco_records import annotation_record, categories, image_record
 from exports.entries import Entry
 from tests.annotator.test_geometry import HOSTILE
 from tests.builders import (
@@ -361,3 +362,15 @@ def test_predictions_and_corrections_can_be_exported_alike(tmp_path: Path) -> No
     said: list[Prediction | Correction] = [a_prediction(frame), a_correction(frame)]
     for each in said:
         assert len(document(export(tmp_path, [Entry(frame, each)]))["annotations"]) == 1
+
+
+def test_an_image_tells_the_sizes_of_its_outlines_in_mm_where_the_pixel_size_is_known() -> None:
+    ellipse = Ellipse(cx=400, cy=270, rx=200, ry=150)
+    head = a_masked_finding(ellipse_to_mask(ellipse, (800, 540)), ellipse=ellipse)
+    known = a_frame(size_wh=(800, 540), pixel_spacing_mm=(0.15, 0.15))
+    unknown = known.model_copy(update={"pixel_spacing_mm": None})
+    records = [image_record(1, Entry(one, a_correction(one, findings=(head,)), ())) for one in (known, unknown)]
+    perimeter_mm = 165.8  # Ramanujan's second formula for semi-axes of 30 and 22.5 mm, by hand
+    assert records[0]["attributes"]["measurements"]["HC"]["value"] == pytest.approx(perimeter_mm, abs=0.05)
+    assert records[0]["attributes"]["measurements"]["HC"]["unit"] == "mm"
+    assert "measurements" not in records[1]["attributes"]
