@@ -81,7 +81,6 @@ _DESCRIBING = frozenset(
         "normality_assessment",
     )
 )
-_MAY_BE_MIXED = (frozenset({Group.BRAIN, Group.NT_NASAL}), frozenset({Group.CRL, Group.NT_NASAL}))
 
 
 class Tier(StrEnum):
@@ -140,7 +139,7 @@ def phase_groups(structures: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         if not taxonomy.is_structure(name):
             raise InputError(f"unknown structure {name!r}: the taxonomy holds the labels that can be asked for")
         group = taxonomy.structure(name).group
-        fitting = [request for request in requests if request[0] | {group} in ({group}, *_MAY_BE_MIXED)]
+        fitting = [request for request in requests if request[0] | {group} in ({group}, *taxonomy.TOGETHER)]
         if not fitting:
             requests.append(({group}, [name]))
         else:
@@ -244,7 +243,7 @@ def _deciding_groups(totals: dict[Group, float], counted: Iterable[tuple[Mention
     if first is Group.BODY and organs_named:
         first = Group.ABDOMINAL_ORGANS
     enough = JOINING_SHARE * totals[first]
-    joining = [group for group in ranked if {first, group} in _MAY_BE_MIXED and totals[group] >= enough]
+    joining = [group for group in ranked if {first, group} in taxonomy.TOGETHER and totals[group] >= enough]
     return (first, *joining[:1])
 
 

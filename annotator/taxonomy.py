@@ -32,6 +32,17 @@ class Group(StrEnum):
     FIRST_TRIMESTER_BRAIN = "first_trimester_brain"
 
 
+# Groups whose structures lie in one view, so that one request may name both; others are asked for apart.
+TOGETHER = frozenset(
+    {
+        frozenset({Group.BRAIN, Group.NT_NASAL}),
+        frozenset({Group.CRL, Group.NT_NASAL}),
+        frozenset({Group.FIRST_TRIMESTER_BRAIN, Group.NT_NASAL}),
+        frozenset({Group.FIRST_TRIMESTER_BRAIN, Group.CRL}),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Structure:
     """One thing that can be outlined in a frame."""

@@ -6,18 +6,9 @@ from typing import Literal, Protocol
 
 from annotator.schema import Finding, Interpretation, Prediction
 from annotator.store import Store
-from annotator.taxonomy import STRUCTURES, Group, Kind, structure
+from annotator.taxonomy import STRUCTURES, TOGETHER, Group, Kind, structure
 
 RunState = Literal["queued", "running", "done", "failed", "cancelled"]
-
-TOGETHER = frozenset(
-    {
-        frozenset({Group.BRAIN, Group.NT_NASAL}),
-        frozenset({Group.CRL, Group.NT_NASAL}),
-        frozenset({Group.FIRST_TRIMESTER_BRAIN, Group.NT_NASAL}),
-        frozenset({Group.FIRST_TRIMESTER_BRAIN, Group.CRL}),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
