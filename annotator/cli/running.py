@@ -25,6 +25,7 @@ def serve(host: str, port: int | None, choice: dict[str, Any], **options: Any) -
 @PATHS
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
 @click.option("--check", is_flag=True, help="Run one whole loop by itself, print what it did, stop all, exit.")
+@asks_a_model
 @printing
 def demo(workspace: Path, **options: Any) -> Result:
     """Run everything on this machine, on simulated frames or on your own."""
