@@ -174,6 +174,8 @@ def _welcome(workspace: Path, running: Running) -> None:
 
     Label Studio   {running.project_url}
                    login {login.username}   password {login.password}
+    Review panel   {running.backend_url}/review/
+                   make a login: {typed} study account NAME; then a study: {typed} study create --help
     Status         {running.backend_url}/status
                    login {backend.username}   password {backend.password}
 
