@@ -9,7 +9,8 @@ from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer, Qwen2VLImageProcessorPil, Qwen3VLProcessor
 from transformers.processing_utils import ProcessorMixin
 
-from annotator.errors import BackendError, FrameError
+from annotator.errors import BackendError
+from backends.reduced import reduced_image
 
 MARKERS = {
     "image_token": "<|image_pad|>",
@@ -19,7 +20,6 @@ MARKERS = {
 }
 VISION_END = MARKERS["vision_end_token"]
 QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
-MOST_ELONGATED = 200  # the processors of Qwen refuse frames beyond this ratio of sides
 
 
 class ImageOnlyProcessor(Qwen3VLProcessor):  # type: ignore[misc]
@@ -86,14 +86,4 @@ def to_image(pixels: NDArray[np.uint8], max_side_px: int, name: str) -> Image.Im
 
     FrameError for what is no image. What is smaller than the model's least size is enlarged by its processor.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise FrameError(name, f"expected uint8 (H, W) or (H, W, 3), got {pixels.dtype} {pixels.shape}")
-    height, width = pixels.shape[:2]
-    if min(height, width) < 1 or max(height, width) > MOST_ELONGATED * min(height, width):
-        raise FrameError(name, f"{width}x{height} px is too narrow a strip for the model")
-    image = Image.fromarray(pixels).convert("RGB")
-    scale = max_side_px / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return image
+    return reduced_image(pixels, max_side_px, name).convert("RGB")
