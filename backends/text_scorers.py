@@ -83,6 +83,7 @@ class SentenceCosine:
     """Cosine of mean-pooled sentence embeddings, -1..1 (Reimers and Gurevych 2019)."""
 
     metric = "sentence cosine"
+    judges_by = "reference"
 
     def __init__(self, folder: Path, label: str | None = None) -> None:
         self._encoder = Encoder(folder)
@@ -114,6 +115,8 @@ class BertScore:
 
     `part` is 'F1' or 'recall'. The idf comes from the references of a call, as in bert-score.
     """
+
+    judges_by = "reference"
 
     def __init__(self, encoder: Encoder, label: str, part: str = "F1", *, use_idf: bool = False) -> None:
         config = encoder.model.config

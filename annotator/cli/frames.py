@@ -1,11 +1,9 @@
 """Commands that take frames in and ask models about them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from annotator.cli.root import SPLIT, Result, asks_a_model, cli, printing
 
@@ -76,52 +74,3 @@ def preannotate(workspace: Path, **options: Any) -> Result:
     from annotator.commands.models import preannotate_frames
 
     return preannotate_frames(workspace, **options)
-
-
-def _several_answers(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let `--answers` be given twice; `asks_a_model` has put it there for one file to replay."""
-    several = click.Option(
-        ["--answers"],
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="Without --backend: score this file of written answers (JSON lines: image, field or question, answer, "
-        "expected); two files are compared in pairs. With --backend recorded: what it replays.",
-    )
-    options: list[click.Option] = command.__click_params__  # type: ignore[attr-defined]
-    options[:] = [several if item.name == "answers" else item for item in options]
-    return command
-
-
-@cli.command()
-@_several_answers
-@asks_a_model
-@click.option("--against", type=click.Choice(["truth", "corrected"]), default="truth", show_default=True)
-@SPLIT
-@click.option(
-    "--sentence-model", metavar="FOLDER", help="Sentence model for answers: a folder, or `packaged` for ours."
-)
-@click.option("--bertscore", type=click.Path(path_type=Path), help="Folder of BERTScore's encoder, for answers.")
-@printing
-def evaluate(
-    workspace: Path,
-    choice: dict[str, Any],
-    against: str,
-    split: str | None,
-    sentence_model: str | None,
-    bertscore: Path | None,
-) -> Result:
-    """Score a model against a reference, with intervals; frames it has not seen are run first.
-
-    With --answers and without --backend, answers from anywhere are looked over and scored: no model is asked.
-    """
-    files = choice.pop("answers")
-    is_given = click.get_current_context().get_parameter_source("backend") is not ParameterSource.DEFAULT
-    if files and not is_given:
-        from annotator.commands.evaluating import evaluate_answers
-
-        return evaluate_answers(workspace, files, split=split, sentence_model=sentence_model, bertscore=bertscore)
-    from annotator.commands.models import evaluate_backend
-
-    if len(files) > 1:
-        raise click.UsageError("a backend replays one file of --answers; leave --backend out to compare two")
-    return evaluate_backend(workspace, {**choice, "answers": next(iter(files), None)}, against, split)

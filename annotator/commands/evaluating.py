@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from annotator.cli import Result
 from annotator.commands.workspace import opened
@@ -17,18 +17,28 @@ if TYPE_CHECKING:
     from exports.text.study import TextScorer
 
 
+class MetricFolders(NamedTuple):
+    """Where weights of metrics lie; `sentence_model` may be 'packaged', `images` is what answers are about."""
+
+    sentence_model: str | None = None
+    bertscore: Path | None = None
+    bleurt: Path | None = None
+    alignscore: Path | None = None
+    image_text: Path | None = None
+    images: Path | None = None
+
+
 def evaluate_answers(
     workspace: Path,
     answers: Path | Sequence[Path],
     *,
     split: str | None = None,
-    sentence_model: str | None = None,
-    bertscore: Path | None = None,
+    metrics: MetricFolders | None = None,
 ) -> Result:
     """Report on one file of answers, or on two and their paired difference.
 
-    Frames of the workspace, where there is one, tell which images were trained on. `sentence_model` is a folder or
-    'packaged', `bertscore` the folder of an encoder; without them these metrics are absent.
+    Frames of the workspace, where there is one, tell which images were trained on. A metric that needs weights is
+    absent without its folder.
     """
     from exports.answers import read_answers
     from exports.text import report
@@ -37,7 +47,7 @@ def evaluate_answers(
     paths = [answers] if isinstance(answers, Path) else list(answers)
     if not 1 <= len(paths) <= 2:
         raise InputError(f"--answers takes one file, or two to compare; got {len(paths)}")
-    scorers = _scorers(sentence_model, bertscore)
+    scorers = _scorers(metrics or MetricFolders())
     scored = []
     for path in paths:
         file = read_answers(path)
@@ -53,20 +63,30 @@ def evaluate_answers(
     return Result({"verdicts": alarms, "paired": paired, "files": reports}, text)
 
 
-def _scorers(sentence_model: str | None, bertscore: Path | None) -> "list[TextScorer]":
-    if sentence_model is None and bertscore is None:
-        return []
+def _scorers(folders: MetricFolders) -> "list[TextScorer]":
+    if not any(folders):
+        return []  # without torch
+    from backends.image_text import ImageTextCosine
+    from backends.learnt_scorers import AlignScore, Bleurt
     from backends.text_scorers import PACKAGED, BertScore, Encoder, SentenceCosine, packaged_sentence_model
 
     scorers: list[TextScorer] = []
-    if sentence_model == PACKAGED:
+    if folders.sentence_model == PACKAGED:
         scorers.append(SentenceCosine(packaged_sentence_model(), "all-MiniLM-L6-v2"))
-    elif sentence_model is not None:
-        scorers.append(SentenceCosine(Path(sentence_model)))
-    if bertscore is not None:
-        encoder = Encoder(bertscore)
-        scorers.append(BertScore(encoder, bertscore.name))
-        scorers.append(BertScore(encoder, bertscore.name, "recall", use_idf=True))
+    elif folders.sentence_model is not None:
+        scorers.append(SentenceCosine(Path(folders.sentence_model)))
+    if folders.bertscore is not None:
+        encoder = Encoder(folders.bertscore)
+        scorers.append(BertScore(encoder, folders.bertscore.name))
+        scorers.append(BertScore(encoder, folders.bertscore.name, "recall", use_idf=True))
+    if folders.bleurt is not None:
+        scorers.append(Bleurt(folders.bleurt))
+    if folders.alignscore is not None:
+        scorers.append(AlignScore(folders.alignscore))
+    if folders.image_text is not None:
+        if folders.images is None:
+            raise InputError("--image-text needs --images, the folder of the images that the answers name")
+        scorers.append(ImageTextCosine(folders.image_text, folders.images))
     return scorers
 
 

@@ -99,7 +99,9 @@ class Scored:
 
     def _ask(self, scorer: TextScorer) -> Scores:
         rows = list(zip(self.answers, self.is_failure, strict=True))
-        scores = scorer.score([(one.answer, one.expected or "") for one, failed in rows if not failed])
+        by_image = scorer.judges_by == "image"
+        asked = [(one.answer, one.image if by_image else one.expected or "") for one, failed in rows if not failed]
+        scores = scorer.score(asked)
         if scores and all(map(math.isnan, scores)):
             return [None] * len(rows)  # it cannot judge these references: the failures' 0 would stand alone
         remaining = iter(scores)

@@ -13,10 +13,11 @@ FACTUALITY_PARTS = ("UMLS concept F1", "AlignScore")
 ABSENT: dict[str, str] = {
     BERTSCORE_F1: "needs an encoder: --bertscore FOLDER (the tracker: roberta-large)",
     BERTSCORE_RECALL: "needs an encoder: --bertscore FOLDER (the study: deberta-xlarge-mnli)",
-    "BLEURT-20": "its checkpoint cannot be shipped, and its code does not run with this transformers",
+    "BLEURT-20": "its checkpoint cannot be shipped: --bleurt FOLDER",
     "UMLS concept F1": "needs a MedCAT model and a UMLS licence; 'lexicon concept F1' is ours and no stand-in",
-    "AlignScore": "its checkpoint is a pickle, which this tool does not open",
+    "AlignScore": "its checkpoint cannot be shipped: --alignscore FOLDER",
     "MedImageInsight image-text similarity": "its checkpoint cannot be shipped, and runs its own code",
+    "image-text cosine": "needs a CLIP-like model: --image-text FOLDER, and --images FOLDER",
     "sentence cosine": "needs a sentence model: --sentence-model packaged, or a folder",
 }
 
@@ -26,9 +27,10 @@ class TextScorer(Protocol):
 
     name: str
     metric: str
+    judges_by: str
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Return a score for each (answer, reference); all pairs of a comparison come in one call."""
+        """Return a score for each (answer, reference or name of the image, whichever it judges by)."""
         ...
 
 

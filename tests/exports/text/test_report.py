@@ -29,7 +29,7 @@ def scored(path: Path, rows: Sequence[dict[str, Any]], **more: Any) -> Scored:
 class LengthScorer:
     """A scorer whose score can be told by hand."""
 
-    name, metric = "BERTScore F1 (by length)", "BERTScore F1"
+    name, metric, judges_by = "BERTScore F1 (by length)", "BERTScore F1", "reference"
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         return [min(len(answer), len(reference)) / max(len(answer), len(reference)) for answer, reference in pairs]
@@ -133,6 +133,7 @@ def test_what_needs_weights_is_absent_under_its_own_name(tmp_path: Path) -> None
         "UMLS concept F1",
         "AlignScore",
         "MedImageInsight image-text similarity",
+        "image-text cosine",
         "sentence cosine",
     }
     assert document["study"]["overall"] == {"value": None, "reason": "without relevance, factuality"}
@@ -163,3 +164,19 @@ def test_files_without_a_common_answer_compare_to_nothing(tmp_path: Path) -> Non
         "pairs": 0,
         "unpaired": [1, 1],
     }
+
+
+class ImageScorer:
+    """Tells which image it was given."""
+
+    name, metric, judges_by = "image-text cosine (by name)", "image-text cosine", "image"
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        return [float(image == "a.png") for _, image in pairs]
+
+
+def test_a_metric_that_looks_at_the_image_is_given_its_name(tmp_path: Path) -> None:
+    rows = [FREE, {**FREE, "image": "b.png"}]
+    document = report_answers(scored(tmp_path / "a.jsonl", rows, scorers=[ImageScorer()]))
+    assert document["text"]["image-text cosine (by name)"]["value"] == 0.5
+    assert "image-text cosine" not in document["absent"]
