@@ -4,5 +4,5 @@ In:   coco_reading (files), coco_findings (annotations), coco_masks (segmentatio
 Out:  entries (what every export is given), images (the files beside it); coco with coco_records; conversations;
       yolo; hugging_face.
 Data sets as versions: splits, manifest (hashes), card, diff.
-Judging: evaluate, average_precision, and the scoring of texts.
+Judging: evaluate over metrics (a module a kind of figure), fada_table (runs side by side), the scoring of texts.
 """

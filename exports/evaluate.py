@@ -1,76 +1,81 @@
-"""Predictions against a reference, by independent judges, each figure with n and a 95% interval by subject."""
+"""Predictions against a reference, each figure with n and a 95% interval by subject."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotator import taxonomy
-from annotator.geometry import dice, rle_to_mask
-from annotator.schema import Correction, Finding, Frame, Prediction
-from exports.average_precision import ap50_by_structure
+from annotator.schema import Correction, Finding, Prediction
+from exports.metrics.bootstrap import Bootstrap
+from exports.metrics.box_matching import boxes_of, rank_as_coco
+from exports.metrics.cases import Case, checked, in_taxonomy_order, masked
+from exports.metrics.classification import classification_figures
+from exports.metrics.compliance import compliance_figures
+from exports.metrics.detection import detection_figures
+from exports.metrics.fada_detection import mean_of_categories
+from exports.metrics.keypoints import keypoint_figures
+from exports.metrics.mask_detection import mask_precision_figures
+from exports.metrics.overlap import overlap
+from exports.metrics.ranking import Ranked, Weights, precision_table, weighted_precisions
+from exports.metrics.sanity import look_over
+from exports.metrics.segmentation import segmentation_figures
+from exports.metrics.timing import timing_figures
+from exports.text.resampling import Figure
 
-RESAMPLES = 1000
+__all__ = ["NT_NASAL", "Case", "evaluate_cases"]
+
 NT_NASAL = ("NT", "nasal_bone", "nasal_skin", "nasal_tip")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One frame with its reference and what the model said; None where the model failed on it."""
-
-    frame: Frame
-    truth: Correction
-    prediction: Prediction | None
-
-    @property
-    def unit(self) -> str:
-        """What is resampled: the subject, else the group of near-duplicates, else the frame."""
-        return self.frame.subject or self.frame.group or self.frame.frame_id
-
-
-Figure = dict[str, Any]
+_AT_50 = np.array([0.5])
 
 
 def evaluate_cases(cases: Sequence[Case], *, seed: int = 0) -> Figure:
-    """Return head Dice, AP@.50, plane accuracies and seconds per frame; a figure without cases is left out."""
+    """Return all figures; one without cases is left out, never 0. InputError where the cases contradict themselves.
+
+    First what this tool's own model is judged by (`head_dice`, `boxes`, ...), then a block for each kind.
+    """
+    cases = checked(cases)
     figures: Figure = {"cases": len(cases), "failed": sum(case.prediction is None for case in cases)}
-    heads = [case for case in cases if _masks(case.truth.findings)]
-    boxed = [case for case in cases if any(item.mask_rle is None for item in case.truth.findings)]
+    if not cases:
+        return figures
+    blocks = {
+        "detection": detection_figures(cases, seed),
+        "segmentation": segmentation_figures(cases, seed),
+        "mask_precision": mask_precision_figures(cases, seed),
+        "classification": classification_figures(cases, seed),
+        "keypoints": keypoint_figures(cases, seed),
+        "json_compliance": compliance_figures(cases, seed),
+        "time": timing_figures(cases, seed),
+    }
+    kept = {name: block for name, block in blocks.items() if block}
+    return {**figures, "sanity": look_over(cases).as_dict(), **_own_figures(cases, seed), **kept}
+
+
+def _own_figures(cases: Sequence[Case], seed: int) -> Figure:
+    figures: Figure = {}
+    heads = [case for case in cases if "Brain" in masked(case, case.truth.findings)]
     planes = [case for case in cases if case.truth.plane in taxonomy.BRAIN_PLANES]
     families = [case for case in cases if _family(case.truth) is not None]
     if heads:
-        figures["head_dice"] = _mean_with_interval(heads, _head_dice, seed)
-    if boxed:
-        figures["boxes"] = _average_precisions(boxed, seed)
+        figures["head_dice"] = Bootstrap.of(heads, seed).mean([_head_dice(case) for case in heads])
+    if boxes := _box_figures(cases, seed):
+        figures["boxes"] = boxes
     if planes:
-        figures["brain_plane_accuracy"] = _mean_with_interval(planes, _plane_is_right, seed)
+        figures["brain_plane_accuracy"] = Bootstrap.of(planes, seed).mean([_plane_is_right(one) for one in planes])
     if families:
-        figures["brain_or_first_trimester_accuracy"] = _mean_with_interval(families, _family_is_right, seed)
-    timed = [case for case in cases if case.prediction is not None and case.prediction.seconds]
-    if timed:
-        figures["seconds_per_frame"] = float(np.mean([_seconds(case) for case in timed]))
+        right = [_family_is_right(case) for case in families]
+        figures["brain_or_first_trimester_accuracy"] = Bootstrap.of(families, seed).mean(right)
+    seconds = [
+        sum(case.prediction.seconds.values()) for case in cases if case.prediction and case.prediction.seconds
+    ]
+    if seconds:
+        figures["seconds_per_frame"] = float(np.mean(seconds))
     return figures
-
-
-def _masks(findings: Sequence[Finding], structure: str = "Brain") -> list[Finding]:
-    return [item for item in findings if item.structure == structure and item.mask_rle is not None]
 
 
 def _head_dice(case: Case) -> float:
     """Dice of the unions of `Brain` masks; a head that was not found scores 0."""
-    said = _masks(case.prediction.findings) if case.prediction else []
-    union_true, union_said = (_union(case.frame, items) for items in (_masks(case.truth.findings), said))
-    return dice(union_true, union_said)
-
-
-def _union(frame: Frame, findings: Sequence[Finding]) -> NDArray[np.bool_]:
-    union = np.zeros((frame.height, frame.width), bool)
-    for item in findings:
-        if item.mask_rle is not None:
-            union |= rle_to_mask(item.mask_rle)
-    return union
+    truths, said = (masked(case, findings).get("Brain", ()) for findings in (case.truth.findings, case.said))
+    return overlap(truths, said).dice
 
 
 def _plane_is_right(case: Case) -> float:
@@ -92,57 +97,36 @@ def _family_is_right(case: Case) -> float:
     return float(case.prediction is not None and _family(case.prediction) == _family(case.truth))
 
 
-def _seconds(case: Case) -> float:
-    assert case.prediction is not None
-    return sum(case.prediction.seconds.values())
+def _box_figures(cases: Sequence[Case], seed: int) -> Figure:
+    """AP@.50 of the structures that the reference gives as boxes without a mask."""
 
+    def boxes_only(case: Case) -> list[Finding]:
+        return [item for item in case.truth.findings if item.mask_rle is None]
 
-def _average_precisions(cases: Sequence[Case], seed: int) -> Figure:
-    truths = [[item for item in case.truth.findings if item.mask_rle is None] for case in cases]
-    predicted = [case.prediction.findings if case.prediction else () for case in cases]
-    names = sorted(
-        {item.structure for items in truths for item in items}, key=lambda name: taxonomy.structure(name).coco_id
-    )
-    curves = ap50_by_structure(truths, predicted, names)
+    judged = [case for case in cases if boxes_only(case)]
+    if not judged:
+        return {}
+    truths = [boxes_only(case) for case in judged]
+    names = in_taxonomy_order(item.structure for items in truths for item in items)
+    truth, found = boxes_of(truths, names), boxes_of([case.said for case in judged], names)
+    ranked = dict(zip(names, rank_as_coco(truth, found, len(judged), len(names), _AT_50), strict=True))
+    draws = Bootstrap.of(judged, seed)
+    figures: Figure = {
+        "per_structure": {
+            name: {"ap50": float(precision_table([one]).mean()), "n": int(one.truths.sum())}
+            for name, one in ranked.items()
+        }
+    }
     wanted = [name for name in NT_NASAL if name in names]
-    figures: Figure = {"per_structure": {}}
-
-    def mean_over(structures: Sequence[str]) -> Callable[[NDArray[np.intp] | None], float]:
-        return lambda chosen: float(np.mean([curves.ap50(name, chosen) for name in structures]))
-
-    for name in names:
-        count = sum(item.structure == name for items in truths for item in items)
-        figures["per_structure"][name] = {"ap50": curves.ap50(name, None), "n": count}
     if wanted:
-        figures["mean_ap50_nt_nasal"] = _with_interval(cases, mean_over(wanted), seed)
-    figures["mean_ap50"] = _with_interval(cases, mean_over(names), seed)
+        figures["mean_ap50_nt_nasal"] = _mean_ap50([ranked[name] for name in wanted], draws)
+    figures["mean_ap50"] = _mean_ap50(list(ranked.values()), draws)
     return figures
 
 
-def _mean_with_interval(cases: Sequence[Case], score: Callable[[Case], float], seed: int) -> Figure:
-    scores = np.array([score(case) for case in cases])
-    return _with_interval(
-        cases, lambda chosen: float(scores.mean() if chosen is None else scores[chosen].mean()), seed
-    )
+def _mean_ap50(ranked: Sequence[Ranked], draws: Bootstrap) -> Figure:
+    def statistic(weights: Weights) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        return mean_of_categories([weighted_precisions(one, weights) for one in ranked])[:, 0]
 
-
-def _with_interval(
-    cases: Sequence[Case], statistic: Callable[[NDArray[np.intp] | None], float], seed: int
-) -> Figure:
-    """Add a percentile bootstrap interval, resampling subjects with all their frames."""
-    grouped: dict[str, list[int]] = {}
-    for place, case in enumerate(cases):
-        grouped.setdefault(case.unit, []).append(place)
-    members = [np.array(places, np.intp) for places in grouped.values()]
-    random = np.random.default_rng(seed)
-    draws = [
-        statistic(np.concatenate([members[unit] for unit in random.integers(0, len(members), len(members))]))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return {
-        "value": statistic(None),
-        "n": len(cases),
-        "subjects": len(members),
-        "ci95": [float(low), float(high)],
-    }
+    value = float(np.mean([precision_table([one]).mean() for one in ranked]))
+    return draws.figure(value, draws.drawn(statistic), np.ones(len(ranked[0].truths), bool))

@@ -1,155 +1,15 @@
-"""Figures against a reference: average precision is pycocotools' own, intervals come by subject and come again."""
+"""`evaluate`: the figures this tool is judged by, and a block for each kind of figure that the reference allows."""
 
-import contextlib
-import io
-import math
-from collections.abc import Sequence
-from typing import Any
+import json
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from annotator import taxonomy
 from annotator.schema import Finding
-from exports.average_precision import ap50_by_structure
 from exports.evaluate import Case, evaluate_cases
+from exports.evaluation_text import as_text
 from tests.builders import a_correction, a_finding, a_frame, a_mask, a_masked_finding, a_prediction
-
-STRUCTURES = ("NT", "nasal_bone", "thalami")
-
-
-def random_findings(random: np.random.Generator, count: int, *, scored: bool, ties: bool) -> list[Finding]:
-    found = []
-    for _ in range(count):
-        x, y = random.uniform(0, 20, 2)
-        width, height = random.uniform(2, 8, 2)
-        score = float(random.integers(0, 4)) / 4 if ties else float(random.random())
-        name = STRUCTURES[random.integers(len(STRUCTURES))]
-        found.append(a_finding(name, (x, y, x + width, y + height), score=score if scored else None))
-    return found
-
-
-def jittered(random: np.random.Generator, truths: Sequence[Finding], *, ties: bool) -> list[Finding]:
-    found = random_findings(random, int(random.integers(0, 3)), scored=True, ties=ties)
-    for truth in truths:
-        if random.random() < 0.8:
-            box = np.array(truth.box_xyxy) + random.normal(0, 0.8, 4)
-            box[2:] = np.maximum(box[:2], box[2:])
-            score = float(random.integers(0, 4)) / 4 if ties else float(random.random())
-            found.append(a_finding(truth.structure, box.tolist(), score=score))
-    order = random.permutation(len(found))
-    return [found[place] for place in order]
-
-
-def ap50_by_pycocotools(truths: Sequence[Sequence[Finding]], said: Sequence[Sequence[Finding]], name: str) -> float:
-    """As anyone would compute it: COCO from a dictionary, loadRes, evaluate, accumulate at its own thresholds."""
-
-    def boxes(findings: Sequence[Sequence[Finding]]) -> list[dict[str, Any]]:
-        return [
-            {
-                "image_id": image_id,
-                "category_id": taxonomy.structure(one.structure).coco_id,
-                "bbox": [one.box_xyxy[0], one.box_xyxy[1], one.box_xyxy[2] - one.box_xyxy[0],
-                         one.box_xyxy[3] - one.box_xyxy[1]],
-                "score": one.score or 0.0,
-            }
-            for image_id, items in enumerate(findings, 1)
-            for one in items
-        ]  # fmt: skip
-
-    truth = COCO()
-    truth.dataset = {
-        "info": {},
-        "images": [{"id": image_id} for image_id in range(1, len(truths) + 1)],
-        "categories": [{"id": item.coco_id, "name": item.name} for item in taxonomy.STRUCTURES],
-        "annotations": [
-            {**box, "id": number, "iscrowd": 0, "area": box["bbox"][2] * box["bbox"][3]}
-            for number, box in enumerate(boxes(truths), 1)
-        ],
-    }
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-        judge = COCOeval(truth, truth.loadRes(boxes(said)) if any(said) else COCO(), "bbox")
-        judge.params.catIds = [taxonomy.structure(name).coco_id]
-        judge.evaluate()
-        judge.accumulate()
-    precision = judge.eval["precision"][0, :, 0, 0, -1]  # IoU .50, all areas, 100 detections an image
-    return float(np.mean(precision)) if (precision > -1).any() else float("nan")
-
-
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("seed", range(6))
-def test_ap50_equals_that_of_pycocotools_bit_for_bit(seed: int, ties: bool) -> None:
-    random = np.random.default_rng(seed)
-    truths = [random_findings(random, int(random.integers(0, 5)), scored=False, ties=False) for _ in range(25)]
-    said = [jittered(random, items, ties=ties) for items in truths]
-    matches = ap50_by_structure(truths, said, STRUCTURES)
-    values = [matches.ap50(name) for name in STRUCTURES]
-    assert values == [ap50_by_pycocotools(truths, said, name) for name in STRUCTURES]
-    assert any(0 < value < 1 for value in values)
-
-
-def test_the_order_in_which_structures_are_asked_for_changes_nothing() -> None:
-    random = np.random.default_rng(1)
-    truths = [random_findings(random, 4, scored=False, ties=False) for _ in range(10)]
-    said = [jittered(random, items, ties=False) for items in truths]
-    forwards = ap50_by_structure(truths, said, STRUCTURES)
-    backwards = ap50_by_structure(truths, said, [*STRUCTURES[::-1], STRUCTURES[0]])
-    assert [forwards.ap50(name) for name in STRUCTURES] == [backwards.ap50(name) for name in STRUCTURES]
-
-
-def test_frames_counted_twice_weigh_as_two_frames() -> None:
-    random = np.random.default_rng(2)
-    truths = [random_findings(random, 4, scored=False, ties=False) for _ in range(8)]
-    said = [jittered(random, items, ties=False) for items in truths]
-    chosen = np.array([0, 3, 3, 5, 7, 7, 7])
-    resampled = ap50_by_structure(truths, said, STRUCTURES)
-    repeated = ap50_by_structure([truths[place] for place in chosen], [said[place] for place in chosen], STRUCTURES)
-    for name in STRUCTURES:
-        assert resampled.ap50(name, chosen) == repeated.ap50(name)
-
-
-def test_more_than_a_hundred_detections_in_a_frame_are_cut_as_coco_cuts_them() -> None:
-    truth = [[a_finding("NT", (0, 0, 10, 10))]]
-    said = [[a_finding("NT", (15, 15, 20, 20), score=0.9)] * 100 + [a_finding("NT", (0, 0, 10, 10), score=0.1)]]
-    assert ap50_by_structure(truth, said, ["NT"]).ap50("NT") == ap50_by_pycocotools(truth, said, "NT") == 0.0
-
-
-@pytest.mark.parametrize(
-    ("truths", "said", "expected"),
-    [
-        ([[]], [[]], math.nan),  # nothing to find
-        ([[]], [[a_finding("NT", score=0.9)]], math.nan),  # nothing to find, something found
-        ([[a_finding("NT")]], [[]], 0.0),
-        ([[a_finding("NT")]], [[a_finding("nasal_bone", score=1.0)]], 0.0),
-        ([[a_finding("NT")]], [[a_finding("NT", score=0.0)]], 1.0),
-        ([[a_finding("NT")]], [[a_finding("NT", score=None)]], 1.0),  # no score counts as the lowest
-        ([[a_finding("NT")], []], [[], [a_finding("NT", score=0.5)]], 0.0),  # right box, wrong frame
-        ([], [], math.nan),
-    ],
-)
-def test_average_precision_of_the_plain_cases(truths: Any, said: Any, expected: float) -> None:
-    value = ap50_by_structure(truths, said, ["NT"]).ap50("NT")
-    assert value == pytest.approx(expected, nan_ok=True)
-
-
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(st.integers(0, 10**6))
-def test_average_precision_lies_between_0_and_1(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    truths = [random_findings(random, int(random.integers(0, 3)), scored=False, ties=False) for _ in range(4)]
-    said = [jittered(random, items, ties=True) for items in truths]
-    matches = ap50_by_structure(truths, said, STRUCTURES)
-    for name in STRUCTURES:
-        value = matches.ap50(name)
-        assert math.isnan(value) or 0 <= value <= 1
-
-
-# Cases
+from tests.exports.metrics.runs import a_run
 
 
 def brain_case(seed: int, *, found: bool = True, subject: str = "s", plane: str = "Trans-thalamic") -> Case:
@@ -231,3 +91,69 @@ def test_a_model_that_failed_everywhere_scores_zero_and_not_nothing() -> None:
 def test_a_single_case_has_an_interval_of_no_width() -> None:
     figure = evaluate_cases([brain_case(1)])["head_dice"]
     assert figure["ci95"] == [figure["value"], figure["value"]]
+
+
+def test_the_order_of_the_cases_changes_nothing() -> None:
+    cases = a_run(10, constant=True)
+    assert evaluate_cases(cases) == evaluate_cases(cases[::-1])
+
+
+def test_each_kind_of_figure_is_there_where_the_reference_has_it() -> None:
+    figures = evaluate_cases(a_run(10))
+    kinds = {
+        "detection",
+        "segmentation",
+        "mask_precision",
+        "classification",
+        "keypoints",
+        "json_compliance",
+        "time",
+    }
+    assert kinds | {"time", "sanity"} <= set(figures)
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    only_plane = a_frame(1)
+    case = Case(only_plane, a_correction(only_plane, findings=(), plane="Abdomen"), a_prediction(only_plane))
+    assert kinds & set(evaluate_cases([case])) == {"classification"}
+
+
+def test_the_time_of_a_frame_has_its_spread_in_all_and_by_phase() -> None:
+    figures = evaluate_cases([brain_case(1), brain_case(2)])["time"]
+    assert [figures["per_frame"][name]["value"] for name in ("mean", "p50", "p95")] == [0.75] * 3
+    assert figures["per_phase"]["head"]["mean"]["value"] == 0.25
+    assert figures["per_frame"]["mean"]["n"] == 2
+
+
+def test_the_words_begin_with_what_is_wrong_and_give_each_figure_its_number_and_interval() -> None:
+    cases = [brain_case(seed, subject=str(seed)) for seed in range(3)] + [brain_case(9, found=False)]
+    lines = as_text({"model_version": "made-up-1", "split": None, **evaluate_cases(cases)}).splitlines()
+    assert lines[0] == "FAILED: 1 of 4 frames (25.0 %) have no prediction; they score 0"
+    assert lines[1].startswith("CONSTANT CONFIDENCE")
+    assert "model_version: made-up-1" in lines
+    assert not any(line.startswith("split") for line in lines)
+    (dice,) = [line for line in lines if line.strip().startswith("head_dice")]
+    assert dice.split()[:5] == ["head_dice", "0.5000", "0.167-0.667", "n", "="]
+    assert dice.endswith("n = 4  4 subjects")
+    text = "\n".join(lines)
+    for title in ("Detection (boxes): frames 4", "Segmentation: frames 4", "Views", "Seconds a frame"):
+        assert title in text
+    assert "3 of 3 detections share their score with another" in text
+
+
+def test_the_words_of_a_full_run_name_every_structure() -> None:
+    text = as_text(evaluate_cases(a_run(10)))
+    for word in ("CSP", "CRL_KP", "dice_macro_fada", "dice_macro_monai", "hd95_mm", "fada_map50", "as_it_stood"):
+        assert word in text
+    assert "nan" not in text
+
+
+def test_without_cases_the_words_say_so() -> None:
+    assert as_text(evaluate_cases([])) == "cases: 0\nfailed: 0"
+
+
+def test_a_finding_of_the_reference_without_a_match_is_not_forgotten() -> None:
+    frame = a_frame(1)
+    missed: tuple[Finding, ...] = ()
+    figures = evaluate_cases([Case(frame, a_correction(frame), a_prediction(frame, findings=missed))])
+    assert figures["boxes"]["mean_ap50"]["value"] == 0.0
+    assert figures["detection"]["f1"]["iou_50"]["f1"]["value"] == 0.0
+    assert "precision" in figures["detection"]["f1"]["iou_50"]
