@@ -217,9 +217,13 @@ def add_adapter(model: Any, base: Source, adapter: Source, *, merge: bool) -> An
         raise BackendError(f"adapter {adapter.name} was made for another base than {base.name}: {misfits[0]}")
     try:
         adapted = PeftModel.from_pretrained(model, str(adapter.folder), is_trainable=False)
-        return (adapted.merge_and_unload(safe_merge=True) if merge else adapted.get_base_model()).eval()
+        network = (adapted.merge_and_unload(safe_merge=True) if merge else adapted.get_base_model()).eval()
     except (ValueError, RuntimeError, KeyError, OSError, TypeError) as error:
         raise BackendError(f"adapter {adapter.name} does not go onto {base.name}: {_first_line(error)}") from None
+    head = network.get_output_embeddings()
+    if type(head) is torch.nn.Linear:  # peft leaves the sizes of a tied head swapped
+        head.out_features, head.in_features = head.weight.shape
+    return network
 
 
 def _misfits(model: Any, adapter: Source) -> Iterator[str]:
