@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from annotator.geometry import clip_box_xyxy, ellipse_to_mask, mask_to_rle, rle_to_box_xyxy
 from annotator.schema import Finding, LoadedFrame, ModelVersion, ParseIssue, Prediction, Prompt
@@ -18,6 +20,7 @@ from backends.embedded_head import HeadOutline
 from backends.embedded_model import HeadReading, content_hash, load_model
 from backends.embedded_prompt import head_at_prompt
 from backends.embedded_scores import Calibration
+from backends.embedded_views import disagreement_of_views
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
 HEAD = "Brain"
@@ -37,9 +40,13 @@ class EmbeddedBackend:
         # Frames side by side, one thread each: threads within an operation wait for each other on a busy machine.
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self._calibration = Calibration.from_settings(self._model.settings["calibration"])
-        digest = content_hash(folder)
+        digest, origin = content_hash(folder), self._model.settings.get("fine_tuned", {})
         self.model = ModelVersion(
-            name=f"{self.name}-{digest[:8]}", backend=self.name, base="trained from scratch", content_hash=digest
+            name=f"{self.name}-{digest[:8]}",
+            backend=self.name,
+            base="fine-tuned" if origin else "trained from scratch",
+            content_hash=digest,
+            parent=origin.get("parent", {}).get("name"),
         )
 
     @property
@@ -72,6 +79,15 @@ class EmbeddedBackend:
         gray = to_gray(loaded.pixels)
         outline = head_at_prompt(self._model, gray, prompt)
         return self._head_findings(outline, gray, least=0.0)
+
+    def embed(self, batch: Sequence[LoadedFrame]) -> NDArray[np.float32]:
+        """(N, D) features of frames, for the choice of what to label next: near ones look alike to the network."""
+        rows = list(self._pool.map(lambda loaded: self._model.embed(to_gray(loaded.pixels)), batch))
+        return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+
+    def disagreement(self, loaded: LoadedFrame) -> float:
+        """0..1: how far the answers to slightly changed views of a frame differ from the answer to the frame."""
+        return disagreement_of_views(self._predict_one, loaded)
 
     def _predict_one(self, loaded: LoadedFrame) -> Prediction:
         started = time.perf_counter()

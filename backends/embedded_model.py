@@ -22,7 +22,7 @@ from backends.embedded_boxes import BoxReading, read_boxes
 from backends.embedded_framing import Framing, Gray, around_ellipse, framed, letterbox
 from backends.embedded_head import HeadOutline, Map, outline_head
 from backends.gradients import GradientRule, gradient_features
-from backends.networks import BoxNet, HeadNet, PlaneNet, PlanePair
+from backends.networks import BoxNet, HeadNet, PlaneNet, PlanePair, pooled
 
 WEIGHT_FILES = ("head.safetensors", "boxes.safetensors", "planes.safetensors")
 FORMAT = 1
@@ -56,6 +56,13 @@ class HeadReader:
         probability = (mask / 2).sigmoid().numpy()
         outline = outline_head(probability, grid, frame_wh)
         return HeadReading(probability, grid, out.view.mean(dim=0).numpy(), outline)
+
+    @torch.inference_mode()
+    def embed(self, gray: Gray) -> NDArray[np.float32]:
+        """(2 * last width,) pooled features of a frame (H, W), averaged over it and its mirror image."""
+        grid = letterbox((gray.shape[1], gray.shape[0]), self.size_wh)
+        features = self.network.encoder(_mirrored(framed(gray, grid)))
+        return np.asarray(pooled(features[-1]).mean(dim=0).numpy(), np.float32)
 
 
 class PlaneReader:
@@ -91,6 +98,10 @@ class EmbeddedModel:
         """Mask and kind of a frame (H, W)."""
         return self._head.read(gray)
 
+    def embed(self, gray: Gray) -> NDArray[np.float32]:
+        """(256,) in the release: what the head network's encoder makes of a frame (H, W)."""
+        return self._head.embed(gray)
+
     @torch.inference_mode()
     def read_boxes(self, gray: Gray) -> list[BoxReading]:
         """The best box of each structure in pixels of a frame (H, W), averaged over it and its mirror image."""
@@ -116,18 +127,37 @@ def head_crop(gray: Gray, ellipse: Ellipse | None, size_wh: tuple[int, int], mar
 
 def load_model(folder: Path) -> EmbeddedModel:
     """Read `model.json` and the weights beside it; BackendError where a file is missing or does not fit."""
+    settings, networks = load_networks(folder)
+    return EmbeddedModel(settings, networks.head, networks.boxes, networks.members)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The three networks of a folder."""
+
+    head: HeadNet
+    boxes: BoxNet
+    planes: nn.ModuleList
+
+    @property
+    def members(self) -> list[PlanePair]:
+        """The members of the plane ensemble."""
+        return [member for member in self.planes if isinstance(member, PlanePair)]
+
+
+def load_networks(folder: Path) -> tuple[dict[str, Any], Networks]:
+    """Read the settings and the networks of a folder; BackendError where a file is missing or does not fit."""
     try:
         settings = json.loads((folder / "model.json").read_text())
         if settings["format"] != FORMAT:
             raise ValueError(f"format {settings['format']}, this version reads {FORMAT}")
-        head, boxes, planes = build_networks(settings)
-        _load_into(head, folder / WEIGHT_FILES[0])
-        _load_into(boxes, folder / WEIGHT_FILES[1])
-        _load_into(planes, folder / WEIGHT_FILES[2])
+        networks = Networks(*build_networks(settings))
+        for network, name in zip((networks.head, networks.boxes, networks.planes), WEIGHT_FILES, strict=True):
+            _load_into(network, folder / name)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BackendError(f"the embedded model in {folder} cannot be loaded ({reason}); train it anew") from error
-    return EmbeddedModel(settings, head, boxes, [member for member in planes if isinstance(member, PlanePair)])
+    return settings, networks
 
 
 def build_networks(settings: dict[str, Any]) -> tuple[HeadNet, BoxNet, nn.ModuleList]:

@@ -20,6 +20,7 @@ from backends.training.losses import STRIDE, cell_boxes, heat_loss, heat_targets
 
 STRUCTURES = ("NT", "nasal_bone", "nasal_skin", "nasal_tip", "thalami", "midbrain", "palate", "IT", "CM")
 Boxes = NDArray[np.float64]
+BoxRow = tuple[Image, NDArray[np.float32], Boxes]
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,16 @@ class BoxTask:
     def _grid(self, example: Example) -> Framing:
         return letterbox((example.pixels.shape[1], example.pixels.shape[0]), self.settings.size_wh)
 
-    def _draw(self, example: Example, rng: Generator) -> tuple[Image, NDArray[np.float32], Boxes]:
-        grid = jittered(self._grid(example), self.settings.jitter, rng)
-        boxes = _visible(boxes_on_grid(example, grid), self.settings.size_wh, self.settings.visible_share)
-        cells_wh = self.settings.size_wh[0] // STRIDE, self.settings.size_wh[1] // STRIDE
-        return varied(grid.warp(example.pixels), rng), heat_targets(boxes, cells_wh), boxes
+    def _draw(self, example: Example, rng: Generator) -> BoxRow:
+        return draw_boxes(example, self._grid(example), self.settings, rng)
+
+
+def draw_boxes(example: Example, grid: Framing, settings: BoxSettings, rng: Generator) -> BoxRow:
+    """A varied frame (H, W) on the jittered grid, the heat (C, H/4, W/4) and the boxes (C, 4), nan where absent."""
+    grid = jittered(grid, settings.jitter, rng)
+    boxes = _visible(boxes_on_grid(example, grid), settings.size_wh, settings.visible_share)
+    cells_wh = settings.size_wh[0] // STRIDE, settings.size_wh[1] // STRIDE
+    return varied(grid.warp(example.pixels), rng), heat_targets(boxes, cells_wh), boxes
 
 
 def boxes_on_grid(example: Example, grid: Framing) -> Boxes:

@@ -14,8 +14,8 @@ from backends.embedded_framing import Gray
 from backends.embedded_head import HeadOutline
 from backends.embedded_model import EmbeddedModel, HeadReading
 from backends.embedded_scores import logit, softmax
-from backends.training.data import Example
-from backends.training.head_task import VIEW_OF_SOURCE, VIEWS
+from backends.training.data import VIEWS, Example
+from backends.training.head_task import UNKNOWN_VIEW, view_number
 from backends.training.negatives import make_negative
 from backends.training.plane_ensemble import LeftOut
 
@@ -40,7 +40,8 @@ def calibrate(
     made = [model.read_head(make_negative(validation, rng, size_wh)) for _ in range(_MADE_NEGATIVES)]
     read = [(example, model.read_head(example.pixels)) for example in validation]
     agreements, are_good = _head_evidence(read, made)
-    views = [(reading.view_logits, VIEW_OF_SOURCE[example.source]) for example, reading in read]
+    views = [(reading.view_logits, view_number(example)) for example, reading in read]
+    views = [(logits, view) for logits, view in views if view != UNKNOWN_VIEW]
     views += [(reading.view_logits, VIEWS.index("other")) for reading in made]
     planes = [*_plane_evidence(model, read), *((logits, head.plane) for head, logits in left_out)]
     return {
@@ -87,7 +88,8 @@ def temperature(pairs: Sequence[tuple[Logits, int]], least: float = 0.5) -> floa
 def _head_evidence(read: Sequence[Read], made: Sequence[HeadReading]) -> tuple[list[float], list[bool]]:
     """Log odds of the agreement of each outline, and whether it was good: hc18 heads, and made negatives."""
     agreements, are_good = list[float](), list[bool]()
-    outlines = [(example.mask, reading.outline) for example, reading in read if example.source == "hc18"]
+    outlines: list[tuple[Gray | None, HeadOutline | None]]
+    outlines = [(example.mask, reading.outline) for example, reading in read if example.mask is not None]
     outlines += [(None, reading.outline) for reading in made]
     for mask, outline in outlines:
         if outline is not None:
@@ -103,9 +105,9 @@ def _overlap(outline: HeadOutline, mask: Gray) -> float:
 def _plane_evidence(model: EmbeddedModel, read: Sequence[Read]) -> list[tuple[Logits, int]]:
     evidence = []
     for example, reading in read:
-        if example.plane is not None:
+        if example.plane in BRAIN_PLANES:
             ellipse = None if reading.outline is None else reading.outline.ellipse
-            evidence.append((model.read_plane(example.pixels, ellipse), BRAIN_PLANES.index(example.plane)))
+            evidence.append((model.read_plane(example.pixels, ellipse), BRAIN_PLANES.index(str(example.plane))))
     return evidence
 
 

@@ -20,11 +20,16 @@ from annotator.geometry import polygons_to_mask
 from backends.embedded_framing import Gray
 
 SOURCES = ("hc18", "fetus_nt", "brain_planes")
+VIEWS = ("brain", "first_trimester", "other")
+VIEW_OF_SOURCE = {"hc18": "brain", "brain_planes": "brain", "fetus_nt": "first_trimester"}
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One frame with what is known of it; `boxes` maps a structure to its box_xyxy in pixels."""
+    """One frame with what is known of it; `boxes` maps a structure to its box_xyxy in pixels.
+
+    `view` is the kind of frame, one of VIEWS; None where only `source` tells it, or nobody knows.
+    """
 
     name: str
     source: str
@@ -34,6 +39,17 @@ class Example:
     mask: Gray | None = None
     boxes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     plane: str | None = None
+    view: str | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of frame, None where nobody knows."""
+        return self.view or VIEW_OF_SOURCE.get(self.source)
+
+    @property
+    def knows_head(self) -> bool:
+        """Whether `mask` (None: no head) is the truth; a brain plane without one has a head all the same."""
+        return self.mask is not None or self.kind in ("first_trimester", "other")
 
 
 def load_examples(data_dir: Path) -> list[Example]:

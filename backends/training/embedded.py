@@ -30,8 +30,8 @@ from backends.networks import HeadNet
 from backends.training.box_task import STRUCTURES, BoxSettings, BoxTask
 from backends.training.calibrate import calibrate
 from backends.training.card import model_card
-from backends.training.data import Example, data_hashes, load_examples
-from backends.training.head_task import VIEWS, HeadSettings, HeadTask
+from backends.training.data import VIEWS, Example, data_hashes, load_examples
+from backends.training.head_task import HeadSettings, HeadTask
 from backends.training.loop import Row, Schedule, fit
 from backends.training.measure import measure
 from backends.training.plane_ensemble import Ensemble, LeftOut, cross_validation, fit_ensemble, lay_out_heads
@@ -67,7 +67,7 @@ def train_embedded(
     head, boxes, planes, rows = _fit_all(examples, settings, seed, out_dir / "checkpoints")
     for name, network in zip(WEIGHT_FILES, (head, boxes, planes.members), strict=True):
         save_weights(network, out_dir / name)
-    _write_json(out_dir / "training.json", rows)
+    write_json(out_dir / "training.json", rows)
     counts = Counter(example.source for example in examples if example.split == "train")
     description = _describe(settings, seed, threads) | {"data": data_hashes(data_dir), "frames": dict(counts)}
     validation = [example for example in examples if example.split == "val"]
@@ -125,16 +125,17 @@ def _finish(
     out_dir: Path, description: dict[str, Any], validation: Sequence[Example], left_out: Sequence[LeftOut]
 ) -> dict[str, Any]:
     """Calibrate and measure the weights as stored, and write what is known about them beside them."""
-    _write_json(out_dir / "model.json", description)
+    write_json(out_dir / "model.json", description)
     calibration = calibrate(load_model(out_dir), validation, left_out, description["seed"])
     description = description | {"calibration": calibration}
-    _write_json(out_dir / "model.json", description)
+    write_json(out_dir / "model.json", description)
     figures = measure(EmbeddedBackend(out_dir), validation)
     description = description | {"validation": figures, "cross_validation": cross_validation(left_out)}
-    _write_json(out_dir / "model.json", description)
+    write_json(out_dir / "model.json", description)
     write_atomically(out_dir / "MODEL_CARD.md", model_card(description, out_dir).encode())
     return description
 
 
-def _write_json(path: Path, content: object) -> None:
+def write_json(path: Path, content: object) -> None:
+    """Write a file of indented JSON, whole or not at all."""
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -12,17 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annotator.geometry import dice
-from backends.embedded_framing import Gray, framed, letterbox
+from backends.embedded_framing import framed, letterbox
 from backends.networks import HeadNet
 from backends.training.augment import Image, Jitter, as_image, jittered, varied
-from backends.training.data import Example
+from backends.training.data import VIEWS, Example
 from backends.training.loop import Batch
 from backends.training.losses import mask_loss
 from backends.training.negatives import make_negative
 
-VIEWS = ("brain", "first_trimester", "other")
-VIEW_OF_SOURCE = {"hc18": 0, "brain_planes": 0, "fetus_nt": 1}
-_OTHER = 2
+UNKNOWN_VIEW = -1
+HeadRow = tuple[Image, Image, float, int]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class HeadTask:
         for start in range(0, self.steps * self.batch, self.batch):
             rows = [self._draw(example, rng) for example in plan[start : start + self.batch]]
             frames, masks, known, views = zip(*rows, strict=True)
-            yield _stack(frames), _stack(masks), torch.tensor(known), torch.tensor(views)
+            yield stack_frames(frames), stack_frames(masks), torch.tensor(known), torch.tensor(views)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mask loss plus the cross-entropy of the kind of frame."""
@@ -75,8 +74,9 @@ class HeadTask:
         overlaps, hits = list[float](), list[bool]()
         for example in self.validation:
             grid = letterbox((example.pixels.shape[1], example.pixels.shape[0]), self.settings.size_wh)
-            out = network(_stack([as_image(framed(example.pixels, grid))]))
-            hits.append(bool(out.view.argmax() == VIEW_OF_SOURCE[example.source]))
+            out = network(stack_frames([as_image(framed(example.pixels, grid))]))
+            if (view := view_number(example)) != UNKNOWN_VIEW:
+                hits.append(bool(out.view.argmax() == view))
             if example.mask is not None:
                 overlaps.append(dice(out.mask[0, 0].numpy() > 0, grid.warp(example.mask * 255) > 127))
         return {"dice": float(np.mean(overlaps or [0.0])), "view_accuracy": float(np.mean(hits or [False]))}
@@ -91,18 +91,27 @@ class HeadTask:
             plan += [pool[i] for i in chosen]
         return [plan[i] for i in rng.permutation(len(plan))]
 
-    def _draw(self, example: Example | None, rng: Generator) -> tuple[Image, Image, float, int]:
-        pixels: Gray
+    def _draw(self, example: Example | None, rng: Generator) -> HeadRow:
         if example is None:
-            pixels, truth, known, view = make_negative(self.train, rng, self.settings.size_wh), None, 1.0, _OTHER
-        else:
-            pixels, truth = example.pixels, example.mask
-            known, view = float(example.source != "brain_planes"), VIEW_OF_SOURCE[example.source]
-        grid = letterbox((pixels.shape[1], pixels.shape[0]), self.settings.size_wh)
-        grid = jittered(grid, self.settings.jitter, rng)
-        mask = grid.warp(truth * 255) if truth is not None else np.zeros(self.settings.size_wh[::-1], np.uint8)
-        return varied(grid.warp(pixels), rng), as_image(mask), known, view
+            made = make_negative(self.train, rng, self.settings.size_wh)
+            example = Example("made", "", "train", "", made, view="other")
+        return draw_head(example, self.settings.size_wh, self.settings.jitter, rng)
 
 
-def _stack(images: Sequence[Image]) -> Tensor:
+def draw_head(example: Example, size_wh: tuple[int, int], jitter: Jitter, rng: Generator) -> HeadRow:
+    """A varied frame and its mask on the grid (H, W), 1 where the mask is known, and the number of its view."""
+    grid = letterbox((example.pixels.shape[1], example.pixels.shape[0]), size_wh)
+    grid = jittered(grid, jitter, rng)
+    mask = grid.warp(example.mask * 255) if example.mask is not None else np.zeros(size_wh[::-1], np.uint8)
+    frame = varied(grid.warp(example.pixels), rng)
+    return frame, as_image(mask), float(example.knows_head), view_number(example)
+
+
+def view_number(example: Example) -> int:
+    """Number of its kind in VIEWS, UNKNOWN_VIEW where nobody knows."""
+    return UNKNOWN_VIEW if example.kind is None else VIEWS.index(example.kind)
+
+
+def stack_frames(images: Sequence[Image]) -> Tensor:
+    """N images (H, W) to (N, 1, H, W)."""
     return torch.from_numpy(np.stack(images)[:, None]).contiguous(memory_format=torch.channels_last)

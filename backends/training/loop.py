@@ -10,7 +10,7 @@ import copy
 import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from annotator.files import write_atomically
 
 Batch = tuple[Tensor, ...]
 Row = dict[str, float | int | str]
+OnStep = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,22 @@ class _State:
         self.rows, self.epoch = parts["rows"], parts["epoch"]
 
 
-def fit(task: Task, schedule: Schedule, seed: int, checkpoint: Path) -> tuple[nn.Module, list[Row]]:
-    """Train, or go on from `checkpoint`, to the end; return the averaged network in eval mode, and the curve."""
+def fit(
+    task: Task, schedule: Schedule, seed: int, checkpoint: Path, on_step: OnStep | None = None
+) -> tuple[nn.Module, list[Row]]:
+    """Train, or go on from `checkpoint`, to the end; return the averaged network in eval mode, and the curve.
+
+    `on_step` is told how many steps are done, after each; what it raises ends the training, which can be resumed. A
+    bar is drawn where there is none.
+    """
     settings = {"seed": seed, "steps": task.steps, "schedule": asdict(schedule), "task": asdict(task.settings)}
     state = _start(task, schedule, seed)
     if checkpoint.is_file():
         state.load(checkpoint, settings)
     total, done = schedule.epochs * task.steps, state.epoch * task.steps
-    with tqdm(total=total, initial=done, desc=task.name, unit="step") as bar:
+    with tqdm(total=total, initial=done, desc=task.name, unit="step", disable=on_step is not None) as bar:
         while state.epoch < schedule.epochs:
-            _run_epoch(task, schedule, seed, state, bar)
+            _run_epoch(task, schedule, seed, state, bar, on_step)
             write_atomically(checkpoint, state.dump(settings))
     return state.average.eval(), state.rows
 
@@ -126,7 +133,9 @@ def _start(task: Task, schedule: Schedule, seed: int) -> _State:
     return _State(network, copy.deepcopy(network).requires_grad_(False), optimiser, [])
 
 
-def _run_epoch(task: Task, schedule: Schedule, seed: int, state: _State, bar: tqdm[Any]) -> None:
+def _run_epoch(
+    task: Task, schedule: Schedule, seed: int, state: _State, bar: tqdm[Any], on_step: OnStep | None
+) -> None:
     rng = _seed(seed, task.name, state.epoch + 1)
     state.network.train()
     losses = []
@@ -137,6 +146,8 @@ def _run_epoch(task: Task, schedule: Schedule, seed: int, state: _State, bar: tq
         losses.append(_train_step(task, state, batch))
         _blend(state.average, state.network, min(schedule.ema, (1 + step) / (10 + step)))
         bar.update()
+        if on_step is not None:
+            on_step(step + 1)
     state.epoch += 1
     row: Row = {"network": task.name, "epoch": state.epoch, "loss": float(np.mean(losses))}
     if state.epoch % schedule.measure_every == 0 or state.epoch == schedule.epochs:

@@ -31,8 +31,8 @@ def measure(backend: EmbeddedBackend, examples: Sequence[Example]) -> dict[str, 
     answers = [(example, backend.predict([as_frame(example)])[0]) for example in examples]
     seconds = time.perf_counter() - started
     heads = [(example, _head_dice(*answer)) for answer in answers if (example := answer[0]).mask is not None]
-    planes = [(e, float(p.plane == e.plane)) for e, p in answers if e.plane is not None]
-    views = [(e, float(_is_right_view(e, p))) for e, p in answers]
+    planes = [(e, float(p.plane == e.plane)) for e, p in answers if e.plane in BRAIN_PLANES]
+    views = [(e, float(_is_right_view(e, p))) for e, p in answers if e.kind in ("brain", "first_trimester")]
     return {
         "head_dice": mean_figure(heads),
         "brain_plane_accuracy": mean_figure(planes),
@@ -122,7 +122,7 @@ def _head_dice(example: Example, prediction: Prediction) -> float:
 
 
 def _is_right_view(example: Example, prediction: Prediction) -> bool:
-    if example.source == "fetus_nt":
+    if example.kind == "first_trimester":
         return prediction.plane == FIRST_TRIMESTER_PLANE
     return prediction.plane in BRAIN_PLANES
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from annotator.schema import Ellipse
 from annotator.taxonomy import BRAIN_PLANES
-from backends.embedded_framing import Framing, around_ellipse, letterbox
+from backends.embedded_framing import around_ellipse, letterbox
 from backends.networks import PlaneNet
 from backends.training.augment import Image, Jitter, jittered, relit
 from backends.training.data import Example
@@ -94,11 +94,13 @@ class PlaneTask:
         return {}
 
     def _draw(self, head: Head, rng: Generator) -> Image:
-        grid = jittered(self._grid(head), self.settings.jitter, rng)
-        return relit(grid.warp(head.example.pixels), rng)
+        return draw_crop(head, self.settings, rng)
 
-    def _grid(self, head: Head) -> Framing:
-        if head.ellipse is not None:
-            return around_ellipse(head.ellipse, self.settings.size_wh, self.settings.margin)
-        height, width = head.example.pixels.shape
-        return letterbox((width, height), self.settings.size_wh)
+
+def draw_crop(head: Head, settings: PlaneSettings, rng: Generator) -> Image:
+    """A varied crop (H, W) of the head, of the whole frame where none was found."""
+    height, width = head.example.pixels.shape
+    grid = letterbox((width, height), settings.size_wh)
+    if head.ellipse is not None:
+        grid = around_ellipse(head.ellipse, settings.size_wh, settings.margin)
+    return relit(jittered(grid, settings.jitter, rng).warp(head.example.pixels), rng)
