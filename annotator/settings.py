@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,15 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, description="frames side by side, a processor thread each")
     max_pixels: int = Field(default=50_000_000, ge=1, description="larger images are refused")
     predict_seconds: float = Field(default=80.0, gt=0, lt=100, description="Label Studio gives up at 100 s")
+    training: dict[str, Any] = Field(default_factory=dict, description="settings of trainers, as JSON")
+    least_corrections: int = Field(default=20, ge=1, description="new ones that a training needs")
+    margin_dice: float = Field(default=0.01, ge=0, le=1, description="how much worse a new version may be")
+    margin_detection: float = Field(default=0.03, ge=0, le=1, description="the same, F1 at IoU .50")
+    margin_plane: float = Field(default=0.05, ge=0, le=1, description="the same, accuracy on a plane")
+    adjudicator: str | None = Field(default=None, description="the reader whose word counts where readers disagree")
+    contradiction: Literal["newest", "leave_out"] = Field(
+        default="newest", description="what counts where readers disagree and the adjudicator is silent"
+    )
 
 
 def read_settings() -> Settings:

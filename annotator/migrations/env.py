@@ -3,10 +3,10 @@
 import sqlmodel
 from alembic import context
 
-from annotator.store import tables
+from annotator.store import study_tables, tables
 from annotator.store.engine import make_engine
 
-assert tables  # importing it registers the tables
+REGISTERED = (tables, study_tables)  # importing them registers the tables
 
 engine = make_engine(context.config.attributes["url"], writes=True)
 with engine.begin() as connection:

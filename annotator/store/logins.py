@@ -3,7 +3,7 @@
 from sqlalchemy import delete, insert, select
 
 from annotator.store.store import Store
-from annotator.store.tables import LOGIN_FAILURES, LOGIN_SESSIONS
+from annotator.store.study_tables import LOGIN_FAILURES, LOGIN_SESSIONS
 
 
 class Logins:

@@ -9,7 +9,7 @@ from annotator.errors import StoreError
 from annotator.store.engine import make_engine, reason_of
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-HEAD = "0002"
+HEAD = "0003"
 
 
 def upgrade_to_head(url: str) -> None:

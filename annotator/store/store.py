@@ -1,6 +1,6 @@
 """The Store: records in, records out. Nothing is ever overwritten; the newest row counts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -137,11 +137,20 @@ class Store:
         append_records(connection, "prediction", by_id)
 
     def newest_predictions(
-        self, model_version: str | None = None, *, frame_ids: Sequence[str] | None = None
+        self,
+        model_version: str | None = None,
+        *,
+        frame_ids: Sequence[str] | None = None,
+        without: Collection[str] = (),
     ) -> Iterator[Prediction]:
-        """Yield the newest prediction of each frame, of one model version or of whichever spoke last unguided."""
+        """Yield the newest prediction of each frame, of one model version or of whichever spoke last unguided.
+
+        Versions in `without` are passed over.
+        """
         version = PREDICTIONS.c.model_version
         wanted = ~version.endswith(GUIDED) if model_version is None else version == model_version
+        if without:
+            wanted &= version.not_in(without)
         if frame_ids is None:
             yield from self._stream(_newest(PREDICTIONS, wanted).order_by("first_seq"), Prediction)
             return
@@ -149,9 +158,13 @@ class Store:
             some = _newest(PREDICTIONS, wanted & PREDICTIONS.c.frame_id.in_(chunk))
             yield from self._stream(some.order_by("first_seq"), Prediction)
 
-    def predictions_by(self, *, backend: str | None = None) -> Iterator[Prediction]:
-        """Yield the newest prediction of each frame made by any version of `backend`."""
-        names = [model.name for model in self.model_versions() if backend is None or model.backend == backend]
+    def predictions_by(self, *, backend: str | None = None, without: Collection[str] = ()) -> Iterator[Prediction]:
+        """Yield the newest prediction of each frame made by any version of `backend` that is not in `without`."""
+        names = [
+            model.name
+            for model in self.model_versions()
+            if (backend is None or model.backend == backend) and model.name not in without
+        ]
         condition = PREDICTIONS.c.model_version.in_(names)
         yield from self._stream(_newest(PREDICTIONS, condition).order_by("first_seq"), Prediction)
 
@@ -180,6 +193,15 @@ class Store:
                     known.add(key)
             append_records(connection, "correction", fresh)
             return len(fresh)
+
+    def newest_of_readers(self) -> Iterator[Correction]:
+        """Yield what each reader said last about each frame, all of a frame together, the newest last."""
+        table = CORRECTIONS
+        spoken = select(func.max(table.c.seq)).where(table.c.is_truth.is_(False))
+        counts = table.c.seq.in_(spoken.group_by(table.c.frame_id, table.c.reader))
+        first = func.min(table.c.seq).over(partition_by=table.c.frame_id)
+        query = select(table, first.label("first_seq")).where(counts).order_by("first_seq", table.c.seq)
+        yield from self._stream(query, Correction)
 
     def newest_corrections(self, *, is_truth: bool) -> Iterator[Correction]:
         """Yield for each frame what the reference standard, or else its readers, said last.

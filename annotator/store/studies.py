@@ -13,16 +13,15 @@ from sqlalchemy.engine import Connection
 
 from annotator.schema import Correction, Frame, ModelVersion, Prediction
 from annotator.store.store import Store, append_records
+from annotator.store.study_tables import DRAFTS, PRESENTATIONS
 from annotator.store.tables import (
     ACCOUNTS,
     ADJUDICATIONS,
     CORRECTIONS,
-    DRAFTS,
     FRAME_NAMES,
     FRAMES,
     MODEL_VERSIONS,
     PREDICTIONS,
-    PRESENTATIONS,
     REVIEW_SCORES,
     STUDIES,
     STUDY_STEPS,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Index, Table, Text, UniqueConstraint
+from sqlalchemy import Table, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -231,59 +231,33 @@ class DatasetVersionRow(SQLModel, table=True):
     payload: str = Field(sa_type=Text)
 
 
-class PresentationRow(SQLModel, table=True):
-    """One case of one reader's plan: what the seed gives, kept for instant look-up, and whether it is done.
+class LearningRow(SQLModel, table=True):
+    """A decision of the learning loop: a promotion, a queue, its evidence, a step of the loop."""
 
-    `slots` is JSON, a list of [letter, model version, prediction id or null]; times are seconds since 1970, UTC.
-    """
+    __tablename__ = "learning"
 
-    __tablename__ = "presentation"
-    __table_args__ = (
-        UniqueConstraint("study_id", "reader", "sequence"),
-        Index("ix_presentation_open", "study_id", "reader", "done", "sequence"),
-    )
-
-    token: str = Field(primary_key=True)
-    study_id: str
-    reader: str
-    sequence: int
-    period: int
-    mode: str
-    frame_id: str
-    slots: str = Field(sa_type=Text)
-    is_repeat: bool = False
-    done: bool = False
-    done_at: float | None = None
-
-
-class DraftRow(SQLModel, table=True):
-    """What a reader has typed of a case and not yet sent."""
-
-    __tablename__ = "draft"
-
-    token: str = Field(primary_key=True)
+    seq: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(unique=True)
+    kind: str = Field(index=True)
     payload: str = Field(sa_type=Text)
-    updated_at: float
 
 
-class LoginSessionRow(SQLModel, table=True):
-    """Who is logged in: only the hash of a browser's secret is kept."""
+class TrainingRunRow(SQLModel, table=True):
+    """One training; it changes while it runs, so it is not under the chain. `spec` is JSON."""
 
-    __tablename__ = "login_session"
+    __tablename__ = "training_run"
 
-    token_hash: str = Field(primary_key=True)
-    login: str = Field(index=True)
-    expires_at: float
-
-
-class LoginFailureRow(SQLModel, table=True):
-    """How often a password was wrong, by account and by address."""
-
-    __tablename__ = "login_failure"
-
-    key: str = Field(primary_key=True)
-    failures: int
-    last_at: float
+    run_id: str = Field(primary_key=True)
+    backend: str = Field(index=True)
+    spec: str = Field(sa_type=Text)
+    state: str = Field(index=True)
+    step: int = 0
+    total: int = 0
+    message: str = Field(default="", sa_type=Text)
+    model_version: str | None = None
+    cancel_asked: bool = False
+    created_at: datetime
+    updated_at: datetime
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -309,10 +283,8 @@ REVIEW_SCORES = table_of(ReviewScoreRow)
 STUDY_STEPS = table_of(StudyStepRow)
 ADJUDICATIONS = table_of(AdjudicationRow)
 DATASET_VERSIONS = table_of(DatasetVersionRow)
-PRESENTATIONS = table_of(PresentationRow)
-DRAFTS = table_of(DraftRow)
-LOGIN_SESSIONS = table_of(LoginSessionRow)
-LOGIN_FAILURES = table_of(LoginFailureRow)
+LEARNING = table_of(LearningRow)
+TRAINING_RUNS = table_of(TrainingRunRow)
 
 # The append-only tables, each row of which has one link in the audit chain.
 CHAINED = {
@@ -327,4 +299,5 @@ CHAINED = {
     "study_step": STUDY_STEPS,
     "adjudication": ADJUDICATIONS,
     "dataset_version": DATASET_VERSIONS,
+    "learning": LEARNING,
 }

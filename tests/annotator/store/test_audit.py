@@ -49,7 +49,7 @@ def test_an_untouched_workspace_is_clean_and_counts_every_row(full: Store) -> No
 
 def test_every_append_only_table_is_under_the_chain(full: Store) -> None:
     studies = {"account", "study", "review_score", "study_step", "adjudication"}
-    assert set(CHAINED) == {*TABLES, *studies, "dataset_version"}
+    assert set(CHAINED) == {*TABLES, *studies, "dataset_version", "learning"}
 
 
 FIRST = "seq = (SELECT min(seq) FROM {table})"
