@@ -21,7 +21,7 @@ from annotator.cli import DISCLAIMER, Result
 from annotator.commands import backend_login
 from annotator.commands import labelstudio as labelstudio_commands
 from annotator.commands.importing import add_simulated_frames, import_images
-from annotator.commands.models import as_arguments, chosen, open_backend, run_preannotation
+from annotator.commands.models import as_arguments, chosen, open_backend, run_preannotation, serving_choice
 from annotator.commands.workspace import opened, say
 from annotator.errors import AnnotatorError, InputError
 from annotator.labelstudio import credentials, environment, process
@@ -73,7 +73,7 @@ def running_loop(
     backend = chosen(choice or {})
     _step(2, f"pre-annotation by the {backend.backend} model")
     with opened(workspace, settings) as store:
-        run_preannotation(store, open_backend(backend, settings), settings)
+        run_preannotation(store, open_backend(serving_choice(store, backend), settings), settings)
     _step(3, "Label Studio")
     environment.install(settings.labelstudio_env, say)
     was_running = process.status(workspace).running

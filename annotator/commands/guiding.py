@@ -12,8 +12,9 @@ from annotator.frames import load_frame
 from annotator.labelstudio.connect import open_client
 from annotator.labelstudio.push import push_one
 from annotator.mapping import map_structures
-from annotator.schema import GUIDED, Backend, Interpretation, Prediction, new_id
+from annotator.schema import GUIDED, Backend, Interpretation, ModelVersion, Prediction, new_id
 from annotator.store import Store
+from backends.serving_model import serving
 from review.running import Preset, RunProgress, RunState
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ class LiveRunner:
     def __init__(self, store: Store, model: Backend) -> None:
         """Ask `model` about frames of `store`."""
         self._store = store
-        self._model = model
-        name = model.model.name
-        self._version = model.model.model_copy(
-            update={"name": f"{name}{GUIDED}", "backend": f"{model.model.backend}{GUIDED}", "parent": name}
-        )
+        self._serving = serving(model)
         self._queue = ThreadPoolExecutor(1, thread_name_prefix="guided")
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
@@ -94,15 +91,24 @@ class LiveRunner:
         if frame is None:
             raise StoreError(f"frame {frame_id} is not in the store")
         loaded = load_frame(frame, self._store.image_path(frame_id))
-        prediction = self._model.look_for(loaded, detect, segment)
-        prediction = prediction.model_copy(update={"model_version": self._version.name})
+        with self._serving.pinned() as model:
+            version = _guided(model.model)
+            prediction = model.look_for(loaded, detect, segment)
+        prediction = prediction.model_copy(update={"model_version": version.name})
         with self._lock:
             dropped = run_id in self._runs and self._runs[run_id].cancelled
         if not dropped:
-            self._store.add_model_version(self._version)
+            self._store.add_model_version(version)
             with self._store.writing() as connection:
                 self._store.add_predictions(connection, [prediction])
         return prediction
+
+
+def _guided(model: ModelVersion) -> ModelVersion:
+    """The version that answers to what a reader chose to look for."""
+    return model.model_copy(
+        update={"name": f"{model.name}{GUIDED}", "backend": f"{model.backend}{GUIDED}", "parent": model.name}
+    )
 
 
 def to_label_studio(store: Store) -> "HandOver":

@@ -9,14 +9,19 @@ from pydantic import SecretStr, ValidationError
 
 from annotator import jobs
 from annotator.cli import Result
+from annotator.commands.evaluating_models import cases_of, references
 from annotator.commands.workspace import opened, progress, say
 from annotator.errors import InputError
+from annotator.learning import model_folder
 from annotator.schema import Backend
 from annotator.settings import Settings, read_settings
 from annotator.store import Store
+from annotator.store.learning import serving_version
 
 if TYPE_CHECKING:
     from backends.opening import BackendChoice
+
+TRAINABLE = ("embedded", "fada")
 
 
 def chosen(choice: Mapping[str, Any]) -> "BackendChoice":
@@ -28,6 +33,40 @@ def chosen(choice: Mapping[str, Any]) -> "BackendChoice":
         return BackendChoice(**choice, api_key=SecretStr(key) if key else None)
     except ValidationError as error:
         raise InputError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def serving_choice(store: Store, choice: "BackendChoice") -> "BackendChoice":
+    """Put the promoted version in place of the release's, unless a model or adapter was asked for by name.
+
+    InputError where the promoted version has lost its files.
+    """
+    if not follows_promotions(choice):
+        return choice
+    name = serving_version(store, choice.backend)
+    return choice if name is None else version_choice(store, choice, name)
+
+
+def follows_promotions(choice: "BackendChoice") -> bool:
+    """Tell whether what is promoted answers, and not a model that was asked for by name."""
+    return choice.backend in TRAINABLE and not choice.model and not choice.adapter
+
+
+def version_choice(store: Store, choice: "BackendChoice", name: str) -> "BackendChoice":
+    """Return the choice of a trained version; InputError where there is no such one, or its files are gone."""
+    version = next((model for model in store.model_versions() if model.name == name), None)
+    if version is None or version.backend != choice.backend:
+        raise InputError(
+            f"{name} is no {choice.backend} version of this workspace; see 'annotator models versions'"
+        )
+    folder = model_folder(store.workspace.absolute(), name)
+    if not folder.is_dir():
+        raise InputError(
+            f"the files of {name} are not in {folder}: put them back, or go back to the version before with "
+            f"'annotator models rollback --backend {choice.backend}'"
+        )
+    if version.backend == "embedded":
+        return choice.model_copy(update={"version": version, "model": str(folder)})
+    return choice.model_copy(update={"version": version, "model": version.base, "adapter": str(folder)})
 
 
 def _key_for(url: str | None) -> str | None:
@@ -65,7 +104,8 @@ def preannotate_frames(
     """Run the frames that lack a prediction of this model version, or all with `redo`."""
     settings, backend = read_settings(), chosen(choice)
     with opened(workspace, settings) as store:
-        report = run_preannotation(store, open_backend(backend, settings), settings, limit, split, redo)
+        model = open_backend(serving_choice(store, backend), settings)
+        report = run_preannotation(store, model, settings, limit, split, redo)
     document = {
         "job": report.job_id,
         "backend": backend.backend,
@@ -103,45 +143,23 @@ def run_preannotation(
 
 def evaluate_backend(workspace: Path, choice: Mapping[str, Any], against: str, split: str | None) -> Result:
     """Compare a model's newest predictions with the reference standard or with the readers' corrections."""
-    from exports.evaluate import Case, evaluate_cases
+    from exports.evaluate import evaluate_cases
+    from exports.evaluation_text import as_text
 
     settings, backend = read_settings(), chosen(choice)
     with opened(workspace, settings) as store:
-        frames = {frame.frame_id: frame for frame in store.frames(split)}
-        truths = [
-            truth for truth in store.newest_corrections(is_truth=against == "truth") if truth.frame_id in frames
-        ]
-        if not truths:
-            raise InputError(
-                f"no frame{f' of split {split}' if split else ''} has a {against} annotation to compare with"
-            )
+        frames, truths = references(store, against, split)
         model = open_backend(backend, settings)
         run_preannotation(store, model, settings, split=split)
-        said = {item.frame_id: item for item in store.newest_predictions(model.model.name)}
-    cases = [Case(frames[truth.frame_id], truth, said.get(truth.frame_id)) for truth in truths]
-    figures = evaluate_cases(cases)
+        cases = cases_of(frames, truths, store.newest_predictions(model.model.name))
     document = {
         "backend": backend.backend,
         "model_version": model.model.name,
         "against": against,
         "split": split,
-        **figures,
+        **evaluate_cases(cases),
     }
-    return Result(document, _figures_as_text(document))
-
-
-def _figures_as_text(document: dict[str, object]) -> str:
-    lines = []
-    for name, figure in document.items():
-        if isinstance(figure, dict) and "ci95" in figure:
-            low, high = figure["ci95"]
-            lines.append(f"{name:34} {figure['value']:.4f}  ({low:.4f}-{high:.4f}), n = {figure['n']}")
-        elif isinstance(figure, dict):
-            lines.append(f"{name}:")
-            lines += [f"  {line}" for line in _figures_as_text(figure).splitlines()]
-        else:
-            lines.append(f"{name:34} {figure:.4f}" if isinstance(figure, float) else f"{name:34} {figure}")
-    return "\n".join(lines)
+    return Result(document, as_text(document))
 
 
 def train_embedded_networks(workspace: Path, data_dir: Path, out: Path | None, seed: int) -> Result:

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,10 @@ def make_backend() -> ScriptedBackend:
 
 def make_nothing() -> ScriptedBackend:
     raise OSError("weights are missing")
+
+
+def make_from(weights: Path) -> ScriptedBackend:
+    return make_backend() if weights.exists() else make_nothing()
 
 
 def loaded(name: str) -> LoadedFrame:
@@ -68,5 +74,19 @@ def test_a_request_that_ends_badly_says_why_and_the_next_one_is_answered(
 
 
 def test_a_model_that_cannot_be_loaded_is_an_error_at_once() -> None:
-    with pytest.raises(BackendError):
+    with pytest.raises(BackendError, match="the model cannot be loaded: OSError: weights are missing"):
         Worker(make_nothing, limit_s=2.0)
+
+
+def test_a_model_that_dies_after_its_files_were_deleted_says_so_to_every_request(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.touch()
+    worker = Worker(partial(make_from, weights), limit_s=30.0)
+    weights.unlink()
+    assert worker.predict([loaded("good.png")])
+    with pytest.raises(BackendError, match="died"):
+        worker.predict([loaded("dies.png")])
+    for _ in range(2):
+        with pytest.raises(BackendError, match="weights are missing"):
+            worker.predict([loaded("good.png")])
+    worker.close()
