@@ -9,16 +9,18 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from annotator.errors import JobError
 from annotator.store import Links
 from backends.answering import Answers
 
@@ -28,6 +30,19 @@ LARGEST_BODY_BYTES = 256 * 1024 * 1024
 CHORES_EVERY_S = 1.0
 SINGULAR = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED")
 PLURAL = ("ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED")
+LARGEST_FORM_BYTES = 4096
+
+
+class Trainings(Protocol):
+    """Who takes wishes for trainings; none of it may take long."""
+
+    def ask(self, asked_by: str) -> bool:
+        """Note a wish; False where nothing comes of it."""
+        ...
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a training; JobError where it cannot be."""
+        ...
 
 
 def create_app(
@@ -39,8 +54,12 @@ def create_app(
     status: Callable[[], dict[str, Any]],
     status_page: Callable[[], str],
     chores: Sequence[Callable[[], None]],
+    trainings: Trainings | None = None,
 ) -> FastAPI:
-    """Return the application; each of `chores` is called every second in a thread and works off what was queued."""
+    """Return the application; each of `chores` is called every second in a thread and works off what was queued.
+
+    Where there are `trainings`, "Start training" in Label Studio and the buttons of the status page ask for one.
+    """
     app = FastAPI(title="annotator", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_repeating(chores))
     guard = [Depends(_password_check(username, password))]
 
@@ -54,7 +73,7 @@ def create_app(
 
     @app.get("/versions", dependencies=guard)
     async def versions() -> dict[str, list[str]]:
-        return {"versions": [answers.model_version]}
+        return {"versions": await run_in_threadpool(answers.versions)}
 
     @app.post("/predict", dependencies=guard)
     async def predict(request: Request) -> dict[str, Any]:
@@ -67,7 +86,7 @@ def create_app(
 
     @app.post("/webhook", dependencies=guard)
     async def webhook(request: Request) -> dict[str, Any]:
-        return await run_in_threadpool(_note_webhook, links, await _json_body(request))
+        return await run_in_threadpool(_note_webhook, links, trainings, await _json_body(request))
 
     @app.get("/status", dependencies=guard)
     async def show_status(request: Request) -> Response:
@@ -75,8 +94,40 @@ def create_app(
             return HTMLResponse(await run_in_threadpool(status_page))
         return JSONResponse(await run_in_threadpool(status))
 
+    if trainings is not None:
+        _add_buttons(app, trainings, guard)
     _answer_errors_in_json(app)
     return app
+
+
+def _add_buttons(app: FastAPI, trainings: Trainings, guard: Sequence[Any]) -> None:
+    """The status page's forms. A browser sends the password by itself, so a foreign page must not be heard."""
+    checks = [*guard, Depends(_refuse_foreign_pages)]
+
+    @app.post("/train", dependencies=checks)
+    async def train() -> Response:
+        await run_in_threadpool(trainings.ask, "status page")
+        return RedirectResponse("/status", 303)
+
+    @app.post("/train/cancel", dependencies=checks)
+    async def cancel(request: Request) -> Response:
+        body = await request.body()
+        form = parse_qs(body[:LARGEST_FORM_BYTES].decode("utf-8", "replace"))
+        try:
+            await run_in_threadpool(trainings.cancel, form.get("run_id", [""])[0])
+        except JobError as error:
+            raise HTTPException(409, str(error)) from None
+        return RedirectResponse("/status", 303)
+
+
+def _refuse_foreign_pages(request: Request) -> None:
+    """Browsers name the page a form was on; a request that names none comes from no browser of today."""
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    host = request.headers.get("host", "").lower()
+    is_ours = origin is None or urlsplit(origin).netloc.lower() == host
+    if not is_ours or site not in ("same-origin", "none"):
+        raise HTTPException(403, "requests from other pages are not taken")
 
 
 def _password_check(username: str, password: str) -> Callable[..., None]:
@@ -106,7 +157,7 @@ async def _json_body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _note_webhook(links: Links, body: dict[str, Any]) -> dict[str, Any]:
+def _note_webhook(links: Links, trainings: Trainings | None, body: dict[str, Any]) -> dict[str, Any]:
     """Queue an event of Label Studio; the annotation itself is fetched from the server, never taken from here."""
     action = body.get("action")
     found = body.get("annotation") if action in SINGULAR else None
@@ -118,8 +169,8 @@ def _note_webhook(links: Links, body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(annotation, dict) and isinstance(annotation.get("id"), int):
             updated_at = str(annotation.get("updated_at") or "")
             queued += links.receive_webhook(str(action), annotation["id"], updated_at)
-    if action == "START_TRAINING":
-        log.warning("training was asked for; it is not available from Label Studio yet")
+    if action == "START_TRAINING" and trainings is not None:
+        queued += trainings.ask("Label Studio")
     return {"action": str(action), "queued": queued}
 
 

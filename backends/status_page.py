@@ -20,16 +20,22 @@ h1 {{ font-size: 1.6rem; margin-bottom: 0 }} h2 {{ font-size: 1.1rem; margin: 2r
 table {{ background: #fff; border-collapse: collapse; width: 100% }}
 td, th {{ border: 1px solid #d5dce3; padding: .4rem .7rem; text-align: left; vertical-align: top }}
 th {{ background: #e9eef3; font-weight: 600 }}
+progress {{ width: 8rem }} pre {{ margin: 0; white-space: pre-wrap; font-size: .8rem }} form {{ margin: 0 0 .6rem }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
 </style></head><body><h1>Annotator</h1>
 <p class="note">Model {model}. Research software, not for clinical use. This page renews itself every 5 seconds.</p>
-<h2>In the workspace</h2><ul class="cards">{cards}</ul>
-<h2>Jobs</h2>{jobs}{failures}{refused}</body></html>
+{note}<h2>In the workspace</h2><ul class="cards">{cards}</ul>
+<h2>Trainings</h2>{trainings}<h2>Jobs</h2>{jobs}{failures}{refused}</body></html>
 """
 
 
-def render_status(document: Mapping[str, Any], model_version: str, refused: Mapping[str, int]) -> str:
-    """Return the page for the document that `annotator status --json` prints; `refused` counts reasons."""
+def render_status(
+    document: Mapping[str, Any], model_version: str, refused: Mapping[str, int], note: str = ""
+) -> str:
+    """Return the page for the document that `annotator status --json` prints.
+
+    `refused` counts reasons; `note` is what went wrong with the model, if anything.
+    """
     cards = "".join(f"<li><b>{document[kind]}</b>{kind.replace('_', ' ')}</li>" for kind in KINDS)
     rows = [
         [job["kind"], job["model_version"], job["state"], *(job[state] for state in STATES)]
@@ -47,13 +53,42 @@ def render_status(document: Mapping[str, Any], model_version: str, refused: Mapp
     ]
     return _PAGE.format(
         model=escape(model_version),
+        note=f"<p><strong>{escape(note)}</strong></p>" if note else "",
         cards=cards,
+        trainings=_trainings(document),
         jobs=jobs,
         failures=_section("Failed frames", ["Frame", "Reason"], failures),
         refused=_section(
             "Requests answered with nothing", ["Reason", "Times"], [list(row) for row in refused.items()]
         ),
     )
+
+
+def _trainings(document: Mapping[str, Any]) -> str:
+    """The newest trainings with their buttons, and what became of the last wish for one."""
+    asked, note = document.get("training_asked"), document.get("training_note")
+    told = "A training was asked for; it begins when no other is running." if asked else note or ""
+    button = '<form method="post" action="/train"><button>Train on the corrections</button></form>'
+    heads = "".join(f"<th>{text}</th>" for text in ("Training", "State", "Progress", "Message", ""))
+    rows = "".join(map(_training, document.get("trainings", ())))
+    table = f"<table><tr>{heads}</tr>{rows}</table>" if rows else ""
+    return f"<p>{escape(told)}</p>{button}{table}"
+
+
+def _training(run: Mapping[str, Any]) -> str:
+    is_open = run["state"] in ("queued", "running")
+    bar = f'<progress max="{run["total"] or 1}" value="{run["step"]}"></progress>'
+    log = "\n".join(run["log_tail"])
+    told = f"{escape(run['message'])}<pre>{escape(log)}</pre>"
+    state = "stopping" if is_open and run["cancel_asked"] else run["state"]
+    cancel = (
+        '<form method="post" action="/train/cancel"><input type="hidden" name="run_id" '
+        f'value="{escape(run["run_id"])}"><button>Cancel</button></form>'
+        if is_open
+        else ""
+    )
+    cells = (f"{escape(run['backend'])} {escape(run['run_id'])}", escape(state), bar, told, cancel)
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _section(title: str, heads: list[str], rows: list[list[Any]]) -> str:

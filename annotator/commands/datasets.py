@@ -25,18 +25,10 @@ def export_dataset(
     workspace: Path, out: Path, which: str, name: str | None, licences: Sequence[str], masks: str
 ) -> Result:
     """Write a version of the data set and note it in the store."""
-    from exports.card import Contents
-    from exports.manifest import CARD, hash_file, write_version
-
-    named_licences, contents = _licences(licences), Contents()
+    named, name = _licences(licences), name or out.resolve().name
     with opened(workspace) as store:
         splits = planned_splits(store, which)
-        _write_files(store, out, which, splits, contents, masks)
-        version = _version(store, out, which, name or out.resolve().name, contents, splits, named_licences)
-        card = _card(store, version, contents, splits)
-        write_atomically(out / CARD, card.encode())
-        version = version.model_copy(update={"card_hash": hash_file(out / CARD)})
-        write_version(out, version.model_copy(update={"folder": ""}))  # the names of folders stay at home
+        version = write_dataset(store, out, which, name, splits, named, masks)
         is_new = add_dataset_version(store, version)
     document = {
         "out": str(out),
@@ -52,6 +44,29 @@ def export_dataset(
         f"{version.dataset_id}: {version.images} images ({counted}), {version.annotations} annotations in {out}"
     ]
     return Result(document, "\n".join([*lines, *(f"  {note}" for note in splits.notes)]))
+
+
+def write_dataset(
+    store: Store,
+    out: Path,
+    which: str,
+    name: str,
+    splits: "Splits",
+    licences: Mapping[str, str],
+    masks: str = "polygons",
+) -> DatasetVersion:
+    """Write the files of a version, its record the last of them; the caller notes it in the store."""
+    from exports.card import Contents
+    from exports.manifest import CARD, hash_file, write_version
+
+    contents = Contents()
+    _write_files(store, out, which, splits, contents, masks)
+    version = _version(store, out, which, name, contents, splits, licences)
+    card = _card(store, version, contents, splits)
+    write_atomically(out / CARD, card.encode())
+    version = version.model_copy(update={"card_hash": hash_file(out / CARD)})
+    write_version(out, version.model_copy(update={"folder": ""}))  # the names of folders stay at home
+    return version
 
 
 def _licences(given: Sequence[str]) -> dict[str, str]:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from annotator.cli import Result
 from annotator.commands.workspace import opened, progress
+from annotator.contradictions import settled_corrections
 from annotator.errors import InputError
 from annotator.schema import Correction, Prediction
+from annotator.settings import read_settings
 from annotator.store import Store
+from annotator.store.versions import unpromoted_versions
 
 if TYPE_CHECKING:
     from exports.entries import Entry
@@ -25,7 +28,7 @@ def entries_of(store: Store, which: str, split: str | None, backend: str | None)
     names = store.names()
     found = (
         Entry(frames[said.frame_id], said, names.get(said.frame_id, ()))
-        for said in _said(store, which, backend)
+        for said in said_of(store, which, backend)
         if said.frame_id in frames
     )
     first = next(found, None)
@@ -34,10 +37,19 @@ def entries_of(store: Store, which: str, split: str | None, backend: str | None)
     return chain([first], found)
 
 
-def _said(store: Store, which: str, backend: str | None) -> Iterator[Prediction] | Iterator[Correction]:
+def said_of(store: Store, which: str, backend: str | None = None) -> Iterator[Prediction] | Iterator[Correction]:
+    """Yield what counts of each frame: predicted, the reference's truth, or what its readers settled on.
+
+    Where readers contradict each other the settings say whose correction counts.
+    """
     if which == "predicted":
-        return store.predictions_by(backend=backend)
-    return store.newest_corrections(is_truth=which == "truth")
+        return store.predictions_by(backend=backend, without=unpromoted_versions(store))
+    if which == "truth":
+        return store.newest_corrections(is_truth=True)
+    settings = read_settings()
+    return settled_corrections(
+        store.newest_of_readers(), adjudicator=settings.adjudicator, rule=settings.contradiction
+    )
 
 
 def planned_splits(store: Store, which: str, backend: str | None = None) -> "Splits":

@@ -10,6 +10,7 @@ from typing import Any
 from annotator import jobs
 from annotator.cli import Result
 from annotator.commands.datasets import dataset_problems
+from annotator.commands.training_desk import trainings_document
 from annotator.commands.workspace import opened, progress
 from annotator.errors import FrameError
 from annotator.frames import load_frame
@@ -27,6 +28,7 @@ def status_document(store: Store) -> dict[str, Any]:
         **store.counts(),
         "splits": dict(Counter(frame.split or "none" for frame in store.frames())),
         "jobs": [_job_document(report, names) for report in jobs.newest_jobs(store)],
+        **trainings_document(store),
     }
 
 
@@ -56,6 +58,10 @@ def show_status(workspace: Path) -> Result:
         lines.append(f"{job['kind']} by {job['model_version']}: {counts or 'nothing to do'}")
         for failure in job["failures"][:20]:
             lines.append(f"  {', '.join(failure['source_files']) or failure['frame_id']}: {failure['reason']}")
+    lines += [
+        f"training {run['run_id']} of {run['backend']}: {run['state']} {run['message']}".rstrip()
+        for run in document["trainings"]
+    ]
     return Result(document, "\n".join(lines))
 
 

@@ -4,23 +4,25 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annotator import jobs
 from annotator.cli import DISCLAIMER
 from annotator.commands import backend_login
+from annotator.commands.following import Follower
 from annotator.commands.guiding import LiveRunner, to_label_studio
 from annotator.commands.inspecting import status_document
 from annotator.commands.models import chosen
+from annotator.commands.training_desk import TrainingDesk
 from annotator.commands.workspace import opened, say
 from annotator.errors import InputError, JobError, LabelStudioError
 from annotator.labelstudio import process
 from annotator.labelstudio.client import Client
 from annotator.labelstudio.connect import open_client
+from annotator.labelstudio.ordering import retire_queue
 from annotator.labelstudio.pull import pull, pull_one
-from annotator.schema import Backend
 from annotator.settings import Settings, read_settings
 from annotator.store import Links, Store
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from backends.opening import BackendChoice
+    from backends.serving_model import ServingModel
     from backends.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -53,29 +56,44 @@ def serve_backend(
         if review_only:
             _listen(_review_app(store, [host, *hosts]), host, port)
             return
-        with _working(chosen(choice), settings) as worker:
-            app = _whole_app(workspace, store, worker, settings, [host, *hosts])
+        follower = Follower(store, chosen(choice), lambda wanted: _start(wanted, settings))
+        desk = TrainingDesk(store, chosen(choice).backend)
+        with _working(follower) as model, closing(desk):
+            app = _whole_app(workspace, store, model, follower, desk, settings, [host, *hosts])
             login = backend_login.backend_login(workspace)
-            say(f"ML backend {worker.model.name} on http://{host}:{port}; its state on http://{host}:{port}/status")
+            say(f"ML backend {model.model.name} on http://{host}:{port}; its state on http://{host}:{port}/status")
             say(f"login {login.username}, password in {backend_login.path_of(workspace)}")
             _listen(app, host, port)
 
 
 @contextmanager
-def _working(backend: "BackendChoice", settings: Settings) -> "Iterator[Worker]":
+def _working(follower: Follower) -> "Iterator[ServingModel]":
+    from backends.serving_model import ServingModel
+
+    worker = follower.first()
+    model = ServingModel(worker, worker.close)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+def _start(choice: "BackendChoice", settings: Settings) -> "Worker":
     from backends.opening import backend_factory
     from backends.worker import Worker
 
-    say(f"loading the {backend.backend} model")
-    worker = Worker(backend_factory(backend, threads=settings.threads), limit_s=settings.predict_seconds)
-    try:
-        yield worker
-    finally:
-        worker.close()
+    say(f"loading the {choice.version.name if choice.version else choice.backend} model")
+    return Worker(backend_factory(choice, threads=settings.threads), limit_s=settings.predict_seconds)
 
 
 def _whole_app(
-    workspace: Path, store: Store, worker: Backend, settings: Settings, hosts: Sequence[str]
+    workspace: Path,
+    store: Store,
+    model: "ServingModel",
+    follower: Follower,
+    desk: TrainingDesk,
+    settings: Settings,
+    hosts: Sequence[str],
 ) -> "FastAPI":
     from backends.answering import Answers
     from backends.server import create_app
@@ -83,17 +101,25 @@ def _whole_app(
     from review.mounting import mount_review
 
     login = backend_login.backend_login(workspace)
-    answers = Answers(store, worker, limit_s=settings.predict_seconds)
+    answers = Answers(store, model, limit_s=settings.predict_seconds)
     app = create_app(
         answers,
         Links(store),
         username=login.username,
         password=login.password,
         status=lambda: status_document(store),
-        status_page=lambda: render_status(status_document(store), answers.model_version, answers.refused),
-        chores=[_Reconciler(store), _working_off(store, worker, settings)],
+        status_page=lambda: render_status(
+            status_document(store), answers.model_version, answers.refused, follower.note
+        ),
+        chores=[
+            _Reconciler(store),
+            _working_off(store, model, settings),
+            lambda: follower.follow(model),
+            desk,
+        ],
+        trainings=desk,
     )
-    mount_review(app, store, hosts=hosts, runner=LiveRunner(store, worker), hand_over=to_label_studio(store))
+    mount_review(app, store, hosts=hosts, runner=LiveRunner(store, model), hand_over=to_label_studio(store))
     return app
 
 
@@ -142,13 +168,14 @@ class _Reconciler:
             with open_client(self._store.workspace) as client:
                 for event in events:
                     self._links.finish_webhook(event.seq, reason=self._fetch(client, event))
-                if time.monotonic() >= self._next_pull:
-                    self._next_pull = time.monotonic() + PULL_EVERY_S
-                    self._pull(client)
+                self._pull(client)
 
     def _pull(self, client: Client) -> None:
         try:
-            pull(self._store, client)
+            if time.monotonic() >= self._next_pull:
+                self._next_pull = time.monotonic() + PULL_EVERY_S
+                pull(self._store, client)
+            retire_queue(self._store, client)
         except LabelStudioError as error:
             log.warning("corrections were not fetched, it is tried again: %s", error)
 
@@ -164,16 +191,21 @@ class _Reconciler:
         return None
 
 
-def _working_off(store: Store, worker: Backend, settings: Settings) -> Callable[[], None]:
+def _working_off(store: Store, serving: "ServingModel", settings: Settings) -> Callable[[], None]:
     """Run pre-annotation that /predict had no time for, unless a command is at it already."""
 
     def work_off() -> None:
-        job_id = jobs.unfinished_job(store, jobs.PREANNOTATE, worker.model.name)
+        job_id = jobs.unfinished_job(store, jobs.PREANNOTATE, serving.model.name)
         if job_id is None:
             return
         try:
-            with jobs.one_at_a_time(store, jobs.PREANNOTATE):
-                jobs.run_job(store, job_id, worker, batch_size=settings.batch_size)
+            with jobs.one_at_a_time(store, jobs.PREANNOTATE), serving.pinned() as model:
+
+                def stop_when_replaced(_: int) -> None:
+                    if serving.model != model.model:
+                        raise JobError(f"{model.model.name} serves no more; its frames stay queued")
+
+                jobs.run_job(store, job_id, model, batch_size=settings.batch_size, on_done=stop_when_replaced)
         except JobError as error:
             log.info("%s", error)
 

@@ -147,6 +147,10 @@ class Client:
         answer: Json = self.get(f"/api/annotations/{annotation_id}/")
         return answer
 
+    def start_training(self, backend_id: int) -> None:
+        """Press "Start training" of an ML backend: Label Studio tells it so, and waits for no training."""
+        self._send("POST", f"/api/ml/{backend_id}/train", body={})
+
     def create_annotation(self, task_id: int, annotation: Json) -> Json:
         """Submit an annotation as a reader would; for checks of the whole loop."""
         answer: Json = self.post(f"/api/tasks/{task_id}/annotations/", annotation)

@@ -4,6 +4,7 @@ The server's rows carry no id of ours, and Label Studio makes rows itself whenev
 of the regions tell: each finding's id is in exactly one Prediction.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,31 @@ from annotator.labelstudio.regions import MEASUREMENTS, PLANE, PREFIX
 from annotator.schema import Prediction
 from annotator.store import Links, Store
 from annotator.taxonomy import INTERPRETATION_FIELDS
+
+_QUEUE_MARK = re.compile(r" \(queue [0-9a-f]+\)$")
+
+
+def queued_version(model_version: str, mark: str) -> str:
+    """Return the name under which the rows of a queue repeat predictions; `mark` is in hex.
+
+    >>> queued_version("embedded-1a2b3c4d", "9f3e")
+    'embedded-1a2b3c4d (queue 9f3e)'
+    """
+    return f"{plain_version(model_version)} (queue {mark})"
+
+
+def plain_version(shown: str) -> str:
+    """Return the model version without the mark of a queue.
+
+    >>> plain_version("embedded-1a2b3c4d (queue 9f3e)"), plain_version("embedded-1a2b3c4d")
+    ('embedded-1a2b3c4d', 'embedded-1a2b3c4d')
+    """
+    return _QUEUE_MARK.sub("", shown)
+
+
+def is_of_queue(row: Mapping[str, Any]) -> bool:
+    """Tell whether a prediction row is there for its place in the queue: it repeats another row."""
+    return _QUEUE_MARK.search(str(row.get("model_version") or "")) is not None
 
 
 def relink(store: Store, client: Client, project_id: int) -> dict[int, str]:
@@ -48,7 +74,8 @@ def match_rows(store: Store, rows: Sequence[Mapping[str, Any]], frame_of: Mappin
         ids = finding_ids(row.get("result"))
         known = next((by_finding[one] for one in ids if one in by_finding), None)
         if not ids:
-            known = bare.get((frame_of.get(row.get("task", 0), ""), str(row.get("model_version"))))
+            version = plain_version(str(row.get("model_version")))
+            known = bare.get((frame_of.get(row.get("task", 0), ""), version))
         if known is not None:
             matched[int(row["id"])] = known
     return matched

@@ -12,11 +12,12 @@ from annotator.errors import LabelStudioError
 from annotator.files import exclusive_lock
 from annotator.labelstudio.client import Client
 from annotator.labelstudio.connect import connected_project
-from annotator.labelstudio.links import relink_rows
+from annotator.labelstudio.links import is_of_queue, plain_version, relink_rows
 from annotator.labelstudio.regions import prediction_to_result
 from annotator.labelstudio.tasks import frame_id_from_task, task_data
 from annotator.schema import Frame, Prediction
 from annotator.store import Links, Store
+from annotator.store.versions import unpromoted_versions
 
 TASK_CHUNK = 1000
 PREDICTION_CHUNK = 250
@@ -62,18 +63,23 @@ def _push(
 ) -> None:
     frames = {frame.frame_id: frame for frame in store.frames(split=split)}
     task_of = _push_tasks(store, client, report, frames, progress)
-    newest = store.newest_predictions() if backend is None else store.predictions_by(backend=backend)
+    hidden = unpromoted_versions(store)
+    newest = (
+        store.newest_predictions(without=hidden)
+        if backend is None
+        else store.predictions_by(backend=backend, without=hidden)
+    )
     wanted = {item.prediction_id: item for item in newest if item.frame_id in frames}
-    rows = client.predictions(report.project_id)
+    rows = _own_rows(client, report.project_id)
     shown = relink_rows(store, report.project_id, rows)
     known = set(shown.values())
     missing = [item for key, item in wanted.items() if key not in known]
     if missing:
         _send_predictions(client, report, missing, frames, task_of, progress)
-        rows = client.predictions(report.project_id)
+        rows = _own_rows(client, report.project_id)
         shown = relink_rows(store, report.project_id, rows)
     stale = _stale_rows(rows, shown, wanted, task_of)
-    report.predictions_replaced = _remove_uncorrected(client, report.project_id, stale)
+    report.predictions_replaced = remove_uncorrected(client, report.project_id, stale)
     report.predictions_on_server = len(shown) - report.predictions_replaced
     if wanted:
         _show_newest(client, report.project_id, next(reversed(wanted.values())).model_version)
@@ -172,6 +178,11 @@ def _refused(client: Client, project_id: int, rows: Sequence[dict[str, Any]]) ->
     return told or [f"it made fewer than the {len(rows)} sent and gives no reason"]
 
 
+def _own_rows(client: Client, project_id: int) -> list[dict[str, Any]]:
+    """The project's prediction rows, but for those that only repeat one for the sake of the queue."""
+    return [row for row in client.predictions(project_id) if not is_of_queue(row)]
+
+
 def _stale_rows(
     rows: Sequence[dict[str, Any]],
     shown: dict[int, str],
@@ -195,7 +206,7 @@ def _stale_rows(
     return stale
 
 
-def _remove_uncorrected(client: Client, project_id: int, row_ids: Sequence[int]) -> int:
+def remove_uncorrected(client: Client, project_id: int, row_ids: Sequence[int]) -> int:
     """Remove rows, but none that a reader has corrected: their annotation refers to it. Return how many."""
     if not row_ids:
         return 0
@@ -213,9 +224,9 @@ def _remove_uncorrected(client: Client, project_id: int, row_ids: Sequence[int])
 
 
 def _show_newest(client: Client, project_id: int, model_version: str) -> None:
-    """Have Label Studio show the predictions of the model that was pushed last."""
+    """Have Label Studio show the predictions of the model that was pushed last; a queue of them stays in order."""
     project = f"/api/projects/{project_id}/"
-    if client.get(project)["model_version"] != model_version:
+    if plain_version(client.get(project)["model_version"] or "") != model_version:
         client.patch(project, {"model_version": model_version})
 
 
