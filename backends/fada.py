@@ -74,6 +74,16 @@ class FadaBackend:
         self._open: OrderedDict[str, Any] = OrderedDict()
         self.model = _model_version(name, engine.model, self._profile)
 
+    @property
+    def engine(self) -> Engine[Any]:
+        """The engine that answers."""
+        return self._engine
+
+    @property
+    def profile(self) -> PromptProfile:
+        """The words in which it is asked."""
+        return self._profile
+
     def predict(self, batch: Sequence[LoadedFrame]) -> list[Prediction]:
         """Run all phases; BackendError where the model failed to answer every question about a frame."""
         readings = self._read(batch)

@@ -21,7 +21,7 @@ Sort = Literal["size", "memory", "name", "score"]
 _ONLY = {
     "embedding": "it embeds frames and cannot be asked",
     "teacher": "it is a teacher's encoder and cannot be asked; its features are cached for training",
-    "trainable": "there are no weights; it has to be trained first",
+    "trainable": "there are no weights; train it with `annotator train captioner`, then give its folder",
     "unknown": "nobody says how it loads",
 }
 

@@ -213,7 +213,7 @@ def test_what_cannot_be_asked_as_it_is_says_so_in_one_line(entry: CatalogEntry) 
         ("FADA-SKD-0.8B", "needs a server .*llama.cpp"),
         ("FetalCLIP", "embeds frames and cannot be asked"),
         ("UltraSAM", "teacher's encoder"),
-        ("VisionGPT2", "has to be trained first"),
+        ("VisionGPT2", "annotator train captioner"),
         ("PaliGemma2", "its hub id is not known here"),
         ("GPT-4o-Mini", "--url https://api.openai.com/v1 --model NAME"),
         ("Medical-VLM-24B", "John Snow Labs has no address here"),
