@@ -132,10 +132,10 @@ def _open_recorded(choice: BackendChoice, threads: int) -> Backend:
 
 def _check_files(choice: BackendChoice, version: ModelVersion) -> None:
     """A version is its content: files that were changed must not answer under its name."""
-    from backends import embedded_model
+    from backends.embedded import model
     from backends.vlm import loading
 
-    folder, hash_of = choice.model, embedded_model.content_hash
+    folder, hash_of = choice.model, model.content_hash
     if version.backend == "fada":
         folder, hash_of = choice.adapter, loading.content_hash
     try:

@@ -29,7 +29,7 @@ from annotator.schema import Correction, Finding, Frame, LoadedFrame, Origin
 from annotator.store import Store
 from annotator.taxonomy import FIRST_TRIMESTER_PLANE
 from backends.embedded import HEAD, SHIPPED_WEIGHTS, EmbeddedBackend
-from backends.embedded_framing import Gray
+from backends.embedded.framing import Gray
 from backends.training.data import Example, load_examples
 from backends.training.finetune import FINE_TUNE_DEFAULTS, FineTuneSettings, fine_tune_embedded
 from exports.metrics.bootstrap import Bootstrap

@@ -28,7 +28,7 @@ from annotator.schema import ModelVersion
 from annotator.settings import read_settings
 from annotator.store import Store
 from backends.embedded import SHIPPED_WEIGHTS
-from backends.embedded_model import content_hash
+from backends.embedded.model import content_hash
 from tests.worse_models import equal_copy, noisy_copy, train_on_shuffled_labels
 
 SOURCES = ("hc18", "fetus_nt", "brain_planes")

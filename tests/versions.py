@@ -12,7 +12,7 @@ from annotator.store import Store
 from annotator.store.datasets import add_dataset_version
 from annotator.store.learning import add_promotion, serving_version
 from backends.embedded import SHIPPED_WEIGHTS
-from backends.embedded_model import content_hash
+from backends.embedded.model import content_hash
 from exports.splits import keys_of
 from tests.builders import a_correction, a_mask, a_masked_finding, a_prediction, keep_frames
 from tests.worse_models import equal_copy, noisy_copy

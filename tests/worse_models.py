@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from annotator.taxonomy import FIRST_TRIMESTER_PLANE
-from backends.embedded_model import WEIGHT_FILES
+from backends.embedded.model import WEIGHT_FILES
 from backends.training.data import Example
 from backends.training.finetune import FineTuneSettings, fine_tune_embedded
-from backends.training.finetune_rehearsal import simulated_frames
-from backends.training.finetune_tasks import Teaching
+from backends.training.finetune.rehearsal import simulated_frames
+from backends.training.finetune.tasks import Teaching
 from tests.correction_sets import write_data_set
 
 WHAT_LOADS = ("model.json", *WEIGHT_FILES)

@@ -17,7 +17,7 @@ from annotator.settings import read_settings
 from annotator.store import Store
 
 if TYPE_CHECKING:
-    from backends.inquiries import Inquiry
+    from backends.asking.inquiries import Inquiry
     from exports.benchmark.records import Plan
     from exports.benchmark.scoring import Scene
 
@@ -114,7 +114,7 @@ def _named(known: Sequence[Frame], name: str) -> Frame:
 
 
 def _plan(frames: Sequence[Frame], inquiries: "Sequence[Inquiry]", sentence: str, profile: Path | None) -> "Plan":
-    from backends.inquiries import named_modality, words_of
+    from backends.asking.inquiries import named_modality, words_of
     from backends.prompts import load_profile
     from exports.benchmark.records import Asked, Plan
 
@@ -141,7 +141,7 @@ def _plan(frames: Sequence[Frame], inquiries: "Sequence[Inquiry]", sentence: str
 
 def _inquiries(kinds: Sequence[str], questions: Sequence[str], max_new_tokens: int) -> "list[Inquiry]":
     """What is asked; a question of one's own asks freely."""
-    from backends.inquiries import Inquiry
+    from backends.asking.inquiries import Inquiry
 
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:

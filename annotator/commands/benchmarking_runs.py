@@ -11,8 +11,8 @@ from annotator.errors import AnnotatorError, FrameError
 from annotator.schema import LoadedFrame
 
 if TYPE_CHECKING:
-    from backends.asking_worker import ExamineeWorker
-    from backends.inquiries import Facts, Inquiry, Said
+    from backends.asking.inquiries import Facts, Inquiry, Said
+    from backends.asking.worker import ExamineeWorker
     from exports.benchmark.records import AnswerLine, Asked, Head, Plan
     from exports.benchmark.runs import Run
 
@@ -55,7 +55,7 @@ class ModelRun:
 
     def go(self) -> None:
         """Ask what is not answered yet; a failure of the model is kept in its files and stops nobody else."""
-        from backends.asking_worker import ExamineeWorker
+        from backends.asking.worker import ExamineeWorker
 
         if self._is_complete():
             say(f"{self._model.label}: all is answered")
@@ -124,7 +124,7 @@ class ModelRun:
         self, worker: "ExamineeWorker", frame_id: str, inquiries: "Sequence[tuple[str, Inquiry]]"
     ) -> "tuple[list[Said], str | None]":
         """The answers about one frame, or why the model is to be asked no further."""
-        from backends.asking_worker import TookTooLongError
+        from backends.asking.worker import TookTooLongError
         from exports.benchmark.failures import ENDS_A_MODEL, kind_of_error
 
         try:
@@ -211,7 +211,7 @@ class ModelRun:
 
 
 def _inquiry(asked: "Asked") -> "Inquiry":
-    from backends.inquiries import Inquiry
+    from backends.asking.inquiries import Inquiry
 
     inquiry = Inquiry(asked.name, asked.kind, asked.prompt)
     return replace(inquiry, max_new_tokens=asked.max_new_tokens) if asked.max_new_tokens else inquiry
@@ -219,7 +219,7 @@ def _inquiry(asked: "Asked") -> "Inquiry":
 
 def _all_failed(inquiries: "Sequence[tuple[str, Inquiry]]", reason: str, seconds: float) -> "list[Said]":
     """An error for each question; what they took together is shared among them."""
-    from backends.inquiries import Said
+    from backends.asking.inquiries import Said
 
     share = seconds / len(inquiries)
     return [Said(one.name, variant, finish="error", seconds=share, error=reason) for variant, one in inquiries]

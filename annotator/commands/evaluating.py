@@ -66,9 +66,9 @@ def evaluate_answers(
 def _scorers(folders: MetricFolders) -> "list[TextScorer]":
     if not any(folders):
         return []  # without torch
-    from backends.image_text import ImageTextCosine
-    from backends.learnt_scorers import AlignScore, Bleurt
-    from backends.text_scorers import PACKAGED, BertScore, Encoder, SentenceCosine, packaged_sentence_model
+    from backends.scorers.image_text import ImageTextCosine
+    from backends.scorers.learnt import AlignScore, Bleurt
+    from backends.scorers.text import PACKAGED, BertScore, Encoder, SentenceCosine, packaged_sentence_model
 
     scorers: list[TextScorer] = []
     if folders.sentence_model == PACKAGED:

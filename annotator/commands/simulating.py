@@ -16,7 +16,7 @@ from annotator.store.learning import add_evidence
 
 if TYPE_CHECKING:
     from backends.training.simulation import SimulationSettings
-    from backends.training.simulation_data import LabelledSet
+    from backends.training.simulation.data import LabelledSet
 
 RAW, EVIDENCE, PLOT = "raw.jsonl", "evidence.json", "curves.png"
 
@@ -38,7 +38,7 @@ def simulate(
     workspace, where the queue follows it. InputError where the set cannot be used or `out` holds another one's.
     """
     from backends.training.simulation import SimulationSettings
-    from backends.training.simulation_data import load_labelled
+    from backends.training.simulation.data import load_labelled
 
     every = SimulationSettings().strategies
     chosen = (BASELINE, *(name for name in strategies if name != BASELINE)) if strategies else every

@@ -22,7 +22,7 @@ def _opened(name: str, data: Path, bertscore: Path | None) -> "Suite":
     from exports.suites import open_suite
 
     if name == "u2-bench" and bertscore is not None:
-        from backends.text_scorers import BertScore, Encoder
+        from backends.scorers.text import BertScore, Encoder
         from exports.suites.u2_bench import U2Bench
 
         return U2Bench(data, BertScore(Encoder(bertscore), bertscore.name).score)

@@ -53,7 +53,7 @@ def conversations_folder(dataset_folder: Path) -> Path:
 def train_embedded(run: TrainingRun, out: Path, threads: int, progress: Progress) -> Made:
     """Fine-tune the small networks."""
     from backends.embedded import SHIPPED_WEIGHTS
-    from backends.embedded_model import content_hash
+    from backends.embedded.model import content_hash
     from backends.training.finetune import fine_tune_embedded, fine_tune_settings
 
     spec = run.spec

@@ -23,7 +23,7 @@ from annotator.schema import Record
 from backends.baselines.networks import Marks, build
 from backends.baselines.settings import MARKER, CaptionerSettings, Kind
 from backends.baselines.tokens import read_tokens
-from backends.embedded_framing import to_gray
+from backends.embedded.framing import to_gray
 
 WEIGHTS, TOKENS = "model.safetensors", "tokenizer.json"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from backends.embedded_framing import Framing, Gray
+from backends.embedded.framing import Framing, Gray
 
 Image = NDArray[np.float32]
 

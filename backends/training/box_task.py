@@ -11,8 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from backends.embedded_framing import Framing, letterbox
-from backends.networks import BoxNet
+from backends.embedded.framing import Framing, letterbox
+from backends.embedded.networks import BoxNet
 from backends.training.augment import Image, Jitter, as_image, jittered, varied
 from backends.training.data import Example
 from backends.training.loop import Batch

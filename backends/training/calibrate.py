@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from annotator.geometry import box_iou, dice, ellipse_to_mask
 from annotator.taxonomy import BRAIN_PLANES
-from backends.embedded_framing import Gray
-from backends.embedded_head import HeadOutline
-from backends.embedded_model import EmbeddedModel, HeadReading
-from backends.embedded_scores import logit, softmax
+from backends.embedded.framing import Gray
+from backends.embedded.head import HeadOutline
+from backends.embedded.model import EmbeddedModel, HeadReading
+from backends.embedded.scores import logit, softmax
 from backends.training.data import VIEWS, Example
 from backends.training.head_task import UNKNOWN_VIEW, view_number
 from backends.training.negatives import make_negative

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backends.embedded_model import WEIGHT_FILES
+from backends.embedded.model import WEIGHT_FILES
 
 _CARD = """# Model card: the embedded model
 

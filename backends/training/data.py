@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from annotator.errors import InputError
 from annotator.geometry import polygons_to_mask
-from backends.embedded_framing import Gray
+from backends.embedded.framing import Gray
 
 SOURCES = ("hc18", "fetus_nt", "brain_planes")
 VIEWS = ("brain", "first_trimester", "other")

@@ -25,8 +25,8 @@ from torch import nn
 from annotator.files import write_atomically
 from annotator.taxonomy import BRAIN_PLANES
 from backends.embedded import EmbeddedBackend
-from backends.embedded_model import FORMAT, WEIGHT_FILES, load_model
-from backends.networks import HeadNet
+from backends.embedded.model import FORMAT, WEIGHT_FILES, load_model
+from backends.embedded.networks import HeadNet
 from backends.training.box_task import STRUCTURES, BoxSettings, BoxTask
 from backends.training.calibrate import calibrate
 from backends.training.card import model_card

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from annotator.taxonomy import BRAIN_PLANES
-from backends.embedded_model import head_crop
-from backends.gradients import GradientRule, gradient_features
+from backends.embedded.gradients import GradientRule, gradient_features
+from backends.embedded.model import head_crop
 from backends.training.augment import as_image
 from backends.training.plane_task import Head, PlaneSettings
 

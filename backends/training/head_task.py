@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from annotator.geometry import dice
-from backends.embedded_framing import framed, letterbox
-from backends.networks import HeadNet
+from backends.embedded.framing import framed, letterbox
+from backends.embedded.networks import HeadNet
 from backends.training.augment import Image, Jitter, as_image, jittered, varied
 from backends.training.data import VIEWS, Example
 from backends.training.loop import Batch

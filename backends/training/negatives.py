@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from backends.embedded_framing import Gray
+from backends.embedded.framing import Gray
 from backends.training.data import Example
 
 

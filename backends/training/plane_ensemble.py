@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from backends.embedded_model import HeadReader, PlaneReader
-from backends.networks import HeadNet, PlaneNet, PlanePair
+from backends.embedded.model import HeadReader, PlaneReader
+from backends.embedded.networks import HeadNet, PlaneNet, PlanePair
 from backends.training.data import Example
 from backends.training.gradient_rule import fit_gradients
 from backends.training.loop import Row, Schedule, fit

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from annotator.schema import Ellipse
 from annotator.taxonomy import BRAIN_PLANES
-from backends.embedded_framing import around_ellipse, letterbox
-from backends.networks import PlaneNet
+from backends.embedded.framing import around_ellipse, letterbox
+from backends.embedded.networks import PlaneNet
 from backends.training.augment import Image, Jitter, jittered, relit
 from backends.training.data import Example
 from backends.training.loop import Batch

@@ -15,8 +15,8 @@ from annotator.selection.evidence import Round
 from annotator.store import Store
 from annotator.store.learning import evidences
 from backends.training.simulation import Journal, SimulationSettings, describe_run, learner_for
-from backends.training.simulation_data import load_labelled
-from tests.backends.simulated_sets import write_set
+from backends.training.simulation.data import load_labelled
+from tests.backends.training.simulated_sets import write_set
 
 STRATEGIES = (BASELINE, "uncertainty", "typical")
 SHAPE = {"seeds": 6, "start": 4, "step": 4, "rounds": 2}

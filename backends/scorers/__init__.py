@@ -1,0 +1,1 @@
+"""Scores of texts that need a network, each from a folder on this machine."""
