@@ -59,7 +59,7 @@ def scripted(run: TrainingRun, out: Path, threads: int, progress: Progress, *, p
         (out / "started_by").write_text(str(os.getpid()))
     progress(STEPS, STEPS, "learnt")
     (out / "started_by").unlink(missing_ok=True)
-    return Made("scripted", hashlib.sha256(weights.read_bytes()).hexdigest())
+    return Made("scripted", hashlib.sha256(weights.read_bytes()).hexdigest(), run.spec.parent)
 
 
 def freeze(store: Store, frames: Sequence[Frame]) -> None:

@@ -16,10 +16,11 @@ CONVERSATIONS_HASH = "conversations_sha256"
 
 @dataclass(frozen=True)
 class Made:
-    """What a trainer left in its folder: weights that started from `base`, and the hash over what they are."""
+    """What a trainer left in its folder: the hash over it, the base model, and what the weights started from."""
 
     base: str
     content_hash: str
+    parent: str | None
 
 
 # Hears of (step, total, message); True where the training is to go on, an error where it is to stop.
@@ -66,7 +67,7 @@ def train_embedded(run: TrainingRun, out: Path, threads: int, progress: Progress
         threads=threads,
         on_progress=progress,
     )
-    return Made("fine-tuned", content_hash(out))
+    return Made("fine-tuned", content_hash(out), spec.parent or f"embedded-{content_hash(SHIPPED_WEIGHTS)[:8]}")
 
 
 def train_fada(run: TrainingRun, out: Path, threads: int, progress: Progress) -> Made:
@@ -89,7 +90,8 @@ def train_fada(run: TrainingRun, out: Path, threads: int, progress: Progress) ->
         start["adapter"] = FADA_ADAPTER
     request = LoraRequest(**(start | settings), data=data, out=out, seed=run.spec.seed)
     train_lora(request, on_progress=progress)
-    return Made(str(start["model"]), content_hash(out))
+    adapter = run.spec.parent or start.get("adapter")
+    return Made(str(start["model"]), content_hash(out), str(adapter) if adapter else None)
 
 
 TRAINERS: Mapping[str, Trainer] = {"embedded": train_embedded, "fada": train_fada}

@@ -118,7 +118,7 @@ def _model_version(run: TrainingRun, made: Made, threads: int) -> ModelVersion:
         backend=run.backend,
         base=made.base,
         content_hash=made.content_hash,
-        parent=spec.parent,
+        parent=made.parent,
         dataset=spec.dataset,
         settings={
             "trainer": spec.settings,

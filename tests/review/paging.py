@@ -66,7 +66,7 @@ class Seat:
 
     def log_in(self, login: str) -> None:
         self.page.goto(f"{self.url}/review/")
-        self.page.wait_for_function("document.activeElement.id === 'login'")
+        self.page.wait_for_selector("#login:focus")  # the login page's own rules forbid what evaluates a string
         self.page.keyboard.type(login)
         self.page.keyboard.press("Tab")
         self.page.keyboard.type(PASSWORD)
