@@ -21,6 +21,8 @@ table {{ background: #fff; border-collapse: collapse; width: 100% }}
 td, th {{ border: 1px solid #d5dce3; padding: .4rem .7rem; text-align: left; vertical-align: top }}
 th {{ background: #e9eef3; font-weight: 600 }}
 progress {{ width: 8rem }} pre {{ margin: 0; white-space: pre-wrap; font-size: .8rem }} form {{ margin: 0 0 .6rem }}
+button {{ background: #0b5c8a; border: 0; border-radius: 6px; color: #fff; cursor: pointer; font: inherit;
+  padding: .35rem .9rem }} button:focus-visible {{ outline: 3px solid #f0a500 }} td code {{ font-size: .8rem }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
 </style></head><body><h1>Annotator</h1>
 <p class="note">Model {model}. Research software, not for clinical use. This page renews itself every 5 seconds.</p>
@@ -87,7 +89,7 @@ def _training(run: Mapping[str, Any]) -> str:
         if is_open
         else ""
     )
-    cells = (f"{escape(run['backend'])} {escape(run['run_id'])}", escape(state), bar, told, cancel)
+    cells = (f"{escape(run['backend'])}<br><code>{escape(run['run_id'])}</code>", escape(state), bar, told, cancel)
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
