@@ -21,6 +21,7 @@ from annotator.errors import BackendError
 from backends.teachers.teacher import Architecture, TeacherRecord
 
 State = dict[str, Tensor]
+PARTS = ("weight", "bias")
 _NAMED = 4
 
 
@@ -172,3 +173,19 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
 
 def _size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a scalar"
+
+
+def take_renamed(state: State, renamed: Mapping[str, str]) -> State:
+    """Take weight and bias of each layer out of `state`, under the layer's new name."""
+    return State({f"{new}.{part}": state.pop(f"{old}.{part}") for old, new in renamed.items() for part in PARTS})
+
+
+def take_thirds(state: State, packed: str, apart: str) -> State:
+    """Take q, k and v, three equal parts, out of `state`; names hold {part}, and `apart` {letter} too."""
+    return State(
+        {
+            apart.format(letter=letter, part=part): piece
+            for part in PARTS
+            for letter, piece in zip("qkv", state.pop(packed.format(part=part)).chunk(3), strict=True)
+        }
+    )

@@ -7,10 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from annotator.errors import BackendError
-from backends.teachers.checkpoint import Layout, State
+from backends.teachers.checkpoint import Layout, State, take_renamed, take_thirds
 from backends.teachers.teacher import Architecture
 
-_PARTS = ("weight", "bias")
 _BLOCK = "visual.transformer.resblocks"
 
 
@@ -53,9 +52,7 @@ def convert(state: State, architecture: Architecture) -> State:
     renamed = {"visual.ln_pre": f"{body}pre_layrnorm", "visual.ln_post": f"{body}post_layernorm"}
     for number in range(architecture.depth):
         block, layer = f"{_BLOCK}.{number}", f"{body}encoder.layers.{number}"
-        for part in _PARTS:
-            for letter, piece in zip("qkv", state.pop(f"{block}.attn.in_proj_{part}").chunk(3), strict=True):
-                found[f"{layer}.self_attn.{letter}_proj.{part}"] = piece
+        found |= take_thirds(state, f"{block}.attn.in_proj_{{part}}", f"{layer}.self_attn.{{letter}}_proj.{{part}}")
         renamed |= {
             f"{block}.attn.out_proj": f"{layer}.self_attn.out_proj",
             f"{block}.ln_1": f"{layer}.layer_norm1",
@@ -63,8 +60,7 @@ def convert(state: State, architecture: Architecture) -> State:
             f"{block}.mlp.c_fc": f"{layer}.mlp.fc1",
             f"{block}.mlp.c_proj": f"{layer}.mlp.fc2",
         }
-    for old, new in renamed.items():
-        found |= {f"{new}.{part}": state.pop(f"{old}.{part}") for part in _PARTS}
+    found |= take_renamed(state, renamed)
     return found
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from backends.teachers.checkpoint import Layout, State
+from backends.teachers.checkpoint import PARTS, Layout, State, take_renamed, take_thirds
 from backends.teachers.teacher import Architecture
-
-_PARTS = ("weight", "bias")
 
 
 def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -30,7 +28,7 @@ def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         "mlp.fc2": (width, one.mlp),
     }
     norms = ["norm", *(f"blocks.{number}.norm{which}" for number in range(one.depth) for which in (1, 2))]
-    found |= {f"{norm}.{part}": (width,) for norm in norms for part in _PARTS}
+    found |= {f"{norm}.{part}": (width,) for norm in norms for part in PARTS}
     for number in range(one.depth):
         for name, shape in linear.items():
             found |= {f"blocks.{number}.{name}.weight": shape, f"blocks.{number}.{name}.bias": shape[:1]}
@@ -45,9 +43,7 @@ def convert(state: State, architecture: Architecture) -> State:
     renamed = {"patch_embed.proj": "embeddings.patch_embeddings.projection", "norm": "layernorm"}
     for number in range(architecture.depth):
         block, layer = f"blocks.{number}", f"layers.{number}"
-        for part in _PARTS:
-            for letter, piece in zip("qkv", state.pop(f"{block}.attn.qkv.{part}").chunk(3), strict=True):
-                found[f"{layer}.attention.{letter}_proj.{part}"] = piece
+        found |= take_thirds(state, f"{block}.attn.qkv.{{part}}", f"{layer}.attention.{{letter}}_proj.{{part}}")
         renamed |= {
             f"{block}.norm1": f"{layer}.layernorm_before",
             f"{block}.norm2": f"{layer}.layernorm_after",
@@ -55,8 +51,7 @@ def convert(state: State, architecture: Architecture) -> State:
             f"{block}.mlp.fc1": f"{layer}.mlp.fc1",
             f"{block}.mlp.fc2": f"{layer}.mlp.fc2",
         }
-    for old, new in renamed.items():
-        found |= {f"{new}.{part}": state.pop(f"{old}.{part}") for part in _PARTS}
+    found |= take_renamed(state, renamed)
     return found
 
 

@@ -4,10 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from backends.teachers.checkpoint import Layout, State
+from backends.teachers.checkpoint import PARTS, Layout, State
 from backends.teachers.teacher import Architecture
-
-_PARTS = ("weight", "bias")
 
 
 def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -22,7 +20,7 @@ def shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         "backbone.channel_reduction.2.weight": (one.out, one.out, 3, 3),
     }
     for number in (1, 3):
-        found |= {f"backbone.channel_reduction.{number}.{part}": (one.out,) for part in _PARTS}
+        found |= {f"backbone.channel_reduction.{number}.{part}": (one.out,) for part in PARTS}
     for number in range(one.depth):
         found |= {f"backbone.layers.{number}.{name}": shape for name, shape in _block_shapes(one, number).items()}
     return found
@@ -38,7 +36,7 @@ def _block_shapes(one: Architecture, number: int) -> dict[str, tuple[int, ...]]:
         "ffn.layers.1": (one.width, one.mlp),
     }
     found: dict[str, tuple[int, ...]] = {
-        f"{norm}.{part}": (one.width,) for norm in ("ln1", "ln2") for part in _PARTS
+        f"{norm}.{part}": (one.width,) for norm in ("ln1", "ln2") for part in PARTS
     }
     for name, shape in linear.items():
         found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
